@@ -1,1 +1,7 @@
+"AutoBuild: which parts of a network matter, and what to build next"
 __version__ = "0.1.0"
+
+from .datasets import datasets, load_dataset
+from .data import LabelledData, Quantity, read_data
+from .estimator import AutoBuild
+from .spaces import Architecture, Space

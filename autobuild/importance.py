@@ -59,7 +59,7 @@ class Modules:
         "Every module's layer count"
         return np.repeat([n for n,_ in self.stage.topologies], [math.prod(s) for s in self.shapes])
 
-# %% ../nbs/70_importance.ipynb #fad3aa15
+# %% ../nbs/70_importance.ipynb #a2728c7b
 def _flat(f, x):
     "Apply `f` to x of shape (members, *grid, width) with the grid flattened"
     return (lambda y: y.reshape(*x.shape[:-1], y.shape[-1]))(f(x.reshape(len(x), -1, x.shape[-1])))
@@ -70,7 +70,7 @@ def chain_embeddings(
 ): # Yields, hop by hop, a list with one (members, *grid, width) tensor a position
     "Node embeddings of a whole grid of chains"
     def embed(codes, values):
-        h = net.embed(codes.reshape(-1, codes.shape[-1]), values.reshape(-1, values.shape[-1]))
+        h = net.embed(codes.flatten(0, -2), values.flatten(0, -2))
         return h.reshape(len(h), *codes.shape[:-1], h.shape[-1])
     h = [embed(*n) for n in nodes]
     yield h
