@@ -42,7 +42,7 @@ class FEMLP(nn.Module):
         measured = (F.relu(values[:,:,None]*self.slope+self.bend)*self.bent).sum(-1)+self.bias[:,:,len(self.offset):]
         return torch.cat([known, measured.abs()], -1)
 
-# %% ../nbs/30_gnn.ipynb #161858f7
+# %% ../nbs/30_gnn.ipynb #a970c94d
 def attend(
     sources:list, # What a node reads, itself first: tensors (..., width) that broadcast against `target`
     target:torch.Tensor, # (..., width) the node's own query
@@ -51,7 +51,7 @@ def attend(
 ) -> torch.Tensor: # (..., width)
     "GATv2's weighted mean of what a node reads"
     def score(s):
-        x = F.leaky_relu(s+target, .2)
+        x = F.leaky_relu(s+target, .2, inplace=True)
         return (x.reshape(len(x), -1, x.shape[-1])@attention).reshape(x.shape[:-1])
     scores = [score(s) for s in sources]
     scores[1:] = [s if e is None else s.masked_fill(e, -math.inf) for s,e in zip(scores[1:], empty)]
@@ -84,7 +84,7 @@ class GATv2(nn.Module):
             self.mean, self.var = mean.detach(), var.detach()
         else: mean, var = self.mean, self.var
         scale = self.scale*torch.rsqrt(var+1e-5)
-        return F.relu(torch.addcmul(self.shift-mean*scale, x, scale))
+        return F.relu(torch.addcmul(self.shift-mean*scale, x, scale), inplace=True)
 
     def forward(self, h, batch): # (members, nodes, in), a Batch -> (members, nodes, width)
         source, target = self.project(h)

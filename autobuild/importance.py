@@ -87,7 +87,7 @@ def _mean(xs, shape):
     for x in sorted(xs, key=torch.numel): total = total+x
     return (total/len(xs)).expand(shape)
 
-# %% ../nbs/70_importance.ipynb #ace409f9
+# %% ../nbs/70_importance.ipynb #a8d2534d
 class StageGrid:
     "Node codes of all modules of one chain stage with `n` layers, alone or inside a context"
     def __init__(self,
@@ -124,7 +124,13 @@ class StageGrid:
         return at[:first]+self.module(context.network)+at[behind:], first, first+self.n
 
 def _in_context(net, shift, nodes, shape, readout):
-    "(members, *shape): standardised graph norms, mean of hops 2 to M, or the prediction"
+    "(members, *shape): standardised graph norms, mean of hops 2 to M, or the prediction; one choice of stage features at a time, so that tensors stay small"
+    if shape[0]==1: return _in_context_part(net, shift, nodes, shape, readout)
+    parts = [[tuple(x[i:i+1] if len(x)>1 else x for x in n) for n in nodes] for i in range(shape[0])]
+    return torch.cat([_in_context_part(net, shift, p, (1, *shape[1:]), readout) for p in parts], 1)
+
+def _in_context_part(net, shift, nodes, shape, readout):
+    "The same for one choice of stage features"
     shape, z = (len(net.out), *shape), []
     for m,h in enumerate(chain_embeddings(net, nodes)):
         if readout=='context' and (m>1 or m==len(net.layers)): z.append(shift.graph_z(_mean([o.sum(-1) for o in h], shape), m))

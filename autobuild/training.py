@@ -27,7 +27,7 @@ class Recipe:
     rank_weight:float=1. # Factor lambda of the ranking loss, the authors' value
     weight_decay:float=1e-2 # AdamW's default
 
-# %% ../nbs/50_training.ipynb #b1d07c26
+# %% ../nbs/50_training.ipynb #3266526d
 def folds(
     n:int, # Labelled networks
     members:int, # Ensemble size
@@ -35,7 +35,7 @@ def folds(
 ) -> list: # One array of training rows a member
     "The rows each member trains on"
     if n<10: return [np.arange(n)]*members
-    parts = np.array_split(np.random.default_rng(seed).permutation(n), max(members, 2) if members>1 else 10)
+    parts = np.array_split(np.random.default_rng([seed, 1]).permutation(n), members if members>1 else 10)
     return [np.setdiff1d(np.arange(n), parts[e]) for e in range(members)]
 
 # %% ../nbs/50_training.ipynb #0ecfad7a

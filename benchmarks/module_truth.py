@@ -1,0 +1,69 @@
+"""Do module scores tell the truth? Every read-out against true marginal values, and what gets built from them.
+
+    python benchmarks/module_truth.py            # adds rows to benchmarks/results/module_truth.csv, resumable
+
+Space: OFA-ProxylessNAS, 3,000 SURROGATE labels (outputs of the paper's authors' predictors, not measurements).
+Truth: the mean prediction over 64 random networks with the module in place, by an ensemble of 3 fitted to all 3,000.
+"Built": the truth of the best of the 10 networks that each method gives.
+"""
+import os, sys
+from pathlib import Path
+
+import numpy as np, pandas as pd, torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import RidgeCV
+
+from autobuild import Architecture, AutoBuild, load_dataset
+from autobuild.importance import Modules, readouts
+
+table = Path(__file__).parent/'results/module_truth.csv'
+
+def one_hot(data_space, archs):
+    "One column a (stage, layer, feature, choice)"
+    cols = {}
+    rows = [[cols.setdefault((u, l, k, v), len(cols)) for u,s in enumerate(a.stages) for l,layer in enumerate(s['layers']) for k,v in layer.items()] for a in archs]
+    return rows, cols
+
+def ridge(train, y, archs):
+    "Ridge on one-hot features, the honest baseline"
+    rows, cols = one_hot(train.space, [*train.archs, *archs])
+    x = np.zeros((len(rows), len(cols)), np.float32)
+    for i,r in enumerate(rows): x[i,r] = 1
+    return RidgeCV(np.logspace(-2, 3, 11)).fit(x[:len(y)], y).predict(x[len(y):])
+
+def truths(oracle, space, per_stage=100, contexts=64, seed=7):
+    "Per stage: module numbers and their true marginal values"
+    rng, stand, out = np.random.default_rng(seed), space.sample(contexts, seed), {}
+    for u,s in enumerate(space.stages, 1):
+        m = Modules(s)
+        pick = rng.permutation(len(m))[:per_stage]
+        nets = [Architecture([*c.stages[:u-1], m.config(i), *c.stages[u:]]) for i in pick for c in stand]
+        out[u] = pick, oracle.predict(nets).reshape(len(pick), -1).mean(1)
+    return out
+
+def main():
+    torch.set_num_threads(1)
+    data = load_dataset('ofa_pn_surrogate', root=os.environ.get('AUTOBUILD_DATA'))
+    done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=['N', 'seed'])
+    todo = [(n, seed) for n in (100, 300) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if not ((done.N==n) & (done.seed==seed)).any()]
+    if not todo: return
+    oracle = AutoBuild('accuracy', ensemble=3, seed=1000, steps=1500, contexts=1).fit(data, progress=False)
+    truth = truths(oracle, data.space)
+    for n,seed in todo:
+        train, rest = data.sample(n, seed)
+        ab = AutoBuild('accuracy', ensemble=5, seed=seed).fit(train, progress=False)
+        row = dict(N=n, seed=seed, **{f"srcc {k}": v for k,v in ab.evaluate(rest[:1000]).spearman.items()}, **{f"heldout {k}": v for k,v in ab.heldout.items()})
+        row['srcc ridge'] = spearmanr(ridge(train, ab.labels, rest.archs[:1000]), rest.target('accuracy')[:1000])[0]
+        for r in readouts:
+            row[f'truth {r}'] = np.mean([spearmanr(ab.module_scores(u, r).mean(0)[pick], t)[0] for u,(pick,t) in truth.items() if u<6])
+            ab.readout = r
+            row[f'built {r}'] = oracle.predict(ab.construct(10, pool=10)).max()
+            row[f'reranked {r}'] = oracle.predict(ab.construct(10)).max()
+        drawn = data.space.sample(10_000, seed)
+        row['built ridge'] = oracle.predict([drawn[i] for i in np.argsort(-ridge(train, ab.labels, drawn))[:10]]).max()
+        row['built random'] = oracle.predict(drawn[:10]).max()
+        row['labelled best'] = train.target('accuracy').max()
+        pd.DataFrame([row]).to_csv(table, mode='a', header=not table.exists(), index=False)
+        print(row, flush=True)
+
+if __name__=='__main__': main()
