@@ -5,23 +5,18 @@
 # %% auto #0
 __all__ = ['DataError', 'Quantity', 'LabelledData', 'read_data']
 
-# %% ../nbs/20_data.ipynb #dd1876f3
+# %% ../nbs/20_data.ipynb #fab24454
 import copy, csv, io, json, math, re
 from pathlib import Path
 
 import numpy as np, pandas as pd
 
-from .spaces import Architecture, Space, SpaceError
+from .spaces import Architecture, Space
 from .targets import Expression, TargetError, _near
 
-# %% ../nbs/20_data.ipynb #8974ffe4
+# %% ../nbs/20_data.ipynb #a56e7123
 class DataError(ValueError):
     "Labelled data that cannot be used; the message names the file, the row, the value and what is allowed"
-
-def _rows(arch:Architecture) -> list:
-    "The node table of an architecture as dictionaries"
-    return [dict(stage=u, layer=l, **arch.network, **{k:v for k,v in s.items() if k not in ('layers', 'edges')}, **layer)
-            for u,s in enumerate(arch.stages, 1) for l,layer in enumerate(s['layers'], 1)]
 
 class Quantity:
     "An amount that adds up over the nodes of a chain, a node's share depending on itself and the node it reads"
@@ -41,7 +36,7 @@ class Quantity:
         "The sum of an architecture's shares, looked up in `known` where they are there"
         if any('edges' in s for s in arch.stages):
             raise DataError(f"a Quantity adds up along a chain of layers, but {str(arch)!r} lists edges of its own; give a function of a list of architectures instead")
-        rows = _rows(arch)
+        rows = arch.rows
         keys = [tuple(r.items()) for r in rows]
         total = 0
         for i,k in enumerate(keys):
@@ -52,14 +47,12 @@ class Quantity:
         if (keys[-1],) not in known: known[keys[-1],] = self.end(rows[-1])
         return total + known[keys[-1],]
 
-# %% ../nbs/20_data.ipynb #e9cd0a51
+# %% ../nbs/20_data.ipynb #710f71c5
 def _check(space:Space, value) -> Architecture:
     "The architecture that a cell of a table stands for"
     if isinstance(value, str) and not value.strip(): value = None
     if not isinstance(value, (Architecture, str, dict)): raise DataError(f"the architecture is {'missing' if pd.isna(value) else repr(value)}")
-    try: return space.check(value)
-    except SpaceError: raise
-    except (ValueError, TypeError, KeyError, AttributeError): raise DataError(f"cannot read {str(value)[:60]!r} as an architecture of space {space.name!r}") from None
+    return space.check(value)
 
 def _check_all(space:Space, values, places) -> list:
     "Every architecture, or one error about the first five that do not fit"

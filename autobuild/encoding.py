@@ -10,7 +10,7 @@ import numpy as np, pandas as pd, torch
 
 from .spaces import Architecture, Space
 
-# %% ../nbs/10_encoding.ipynb #a4fb387f
+# %% ../nbs/10_encoding.ipynb #48640ee5
 class Encoder:
     "Turns architectures of one space into batches"
     def __init__(self,
@@ -33,8 +33,7 @@ class Encoder:
         arch:Architecture, # An architecture that the space allows
     ) -> list: # One (codes, values) a node
         "Every node of an architecture"
-        return [self.row(dict(arch.network, stage=u, layer=l, **{k:v for k,v in s.items() if k not in ('layers', 'edges')}, **layer))
-                for u,s in enumerate(arch.stages, 1) for l,layer in enumerate(s['layers'], 1)]
+        return [self.row(r) for r in arch.rows]
 
     def __call__(self,
         archs:list, # Architectures

@@ -63,7 +63,7 @@ class Feature:
 
     def __repr__(self): return f"{self.name}: " + (f"{self.low:g} to {self.high:g}" if self.continuous else ", ".join(map(str, self.choices)))
 
-# %% ../nbs/00_spaces.ipynb #9c67a205
+# %% ../nbs/00_spaces.ipynb #9116e69a
 _word = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s,|:@]+)')
 
 def _text(features:dict) -> str:
@@ -118,7 +118,7 @@ class Architecture:
             feats = {k:v for k,v in s.items() if k not in ('layers', 'edges')}
             if not s['layers']: return '-'
             if not any(s['layers']): return _text(dict(feats, layers=len(s['layers'])))
-            return (_text(feats)+': ' if feats else '') + ', '.join(map(_text, s['layers'])) + (' @ '+' '.join(f'{a}>{b}' for a,b in s['edges']) if 'edges' in s else '')
+            return (_text(feats)+': ' if feats else '') + ', '.join(map(_text, s['layers'])) + (' @ '+' '.join(f'{a}>{b}' for a,b in s['edges']) if s.get('edges') else '')
         return (_text(self.network)+' || ' if self.network else '') + ' | '.join(map(stage, self.stages))
 
     __repr__ = __str__
@@ -130,12 +130,16 @@ class Architecture:
         "The architecture as JSON has it"
         return dict(self.network, stages=self.stages)
 
+    @property
+    def rows(self) -> list: # One dict a node: stage, layer, and every feature that reaches it
+        "The nodes as dictionaries"
+        return [dict(stage=u, layer=l, **self.network, **{k:v for k,v in s.items() if k not in ('layers', 'edges')}, **layer)
+                for u,s in enumerate(self.stages, 1) for l,layer in enumerate(s['layers'], 1)]
+
     @cached_property
     def nodes(self) -> pd.DataFrame: # One row a node: stage, layer, and every feature that reaches it
         "The node table"
-        rows = [dict(stage=u, layer=l, **self.network, **{k:v for k,v in s.items() if k not in ('layers', 'edges')}, **layer)
-                for u,s in enumerate(self.stages, 1) for l,layer in enumerate(s['layers'], 1)]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(self.rows)
 
     @cached_property
     def edges(self) -> list: # Pairs (source, target) of node numbers from 0
@@ -150,7 +154,7 @@ class Architecture:
             ends, start = [start+i for i in range(n) if start+i not in feeding], start+n
         return out
 
-# %% ../nbs/00_spaces.ipynb #5b5605bf
+# %% ../nbs/00_spaces.ipynb #02708b9a
 _equal = re.compile(r'^\s*(\w+)\[(\d+)\]\s*==\s*(\w+)\[(\d+)\]\s*$')
 
 class Stage:
@@ -200,7 +204,8 @@ class Stage:
         out = dict(_checked(self.stage, {k:v for k,v in s.items() if k not in ('layers', 'edges')}, place),
                    layers=[_checked(self.layer, l, f'{place}, layer {i}') for i,l in enumerate(layers, 1)])
         if not self.is_chain:
-            out['edges'] = tuple(sorted(tuple(map(int, e)) for e in s.get('edges', ())))
+            try: out['edges'] = tuple(sorted(tuple(map(int, e)) for e in s.get('edges', ())))
+            except (TypeError, ValueError): raise SpaceError(f"{place}: edges are pairs of layer numbers, not {s['edges']!r}") from None
             if (len(layers), out['edges']) not in [(n, tuple(sorted(e))) for n,e in self.topologies]:
                 raise SpaceError(f"{place}: edges {list(out['edges'])} on {len(layers)} nodes are not one of the {len(self.topologies)} allowed topologies")
         elif 'edges' in s: raise SpaceError(f"{place}: edges given, but the layers of this stage form a chain")
@@ -222,7 +227,7 @@ def _checked(features:dict, values:dict, place:str) -> dict:
         if k not in values: raise SpaceError(f"{place}: feature {k!r} is missing; choose from {features[k].spec}")
     return {k: f.check(values[k], place) for k,f in features.items()}
 
-# %% ../nbs/00_spaces.ipynb #a2aa341e
+# %% ../nbs/00_spaces.ipynb #278a56cc
 class Space:
     "A search space: stages, features of the network as a whole, constraints"
     def __init__(self,
@@ -286,8 +291,14 @@ class Space:
         arch:Architecture|str|dict, # An architecture, its one-line form, or its config
     ) -> Architecture: # The same, every value in the space's own type and order
         "Give `arch` back if the space allows it; otherwise raise a `SpaceError` that says where and why"
-        if isinstance(arch, str): arch = Architecture(**json.loads(arch)) if arch.lstrip().startswith('{') else Architecture.parse(arch)
-        elif isinstance(arch, dict): arch = Architecture(**arch)
+        given = arch.config if isinstance(arch, Architecture) else arch
+        try:
+            if isinstance(arch, str): arch = json.loads(arch) if arch.lstrip().startswith('{') else Architecture.parse(arch)
+            if isinstance(arch, dict): arch = Architecture(**arch)
+            well_formed = all(isinstance(l, dict) for s in arch.stages for l in s.get('layers', []))
+        except SpaceError: raise
+        except (ValueError, TypeError, AttributeError) as e: raise SpaceError(f"cannot read {str(given)[:60]!r} as an architecture of space {self.name!r}: {e}") from None
+        if not well_formed: raise SpaceError(f"cannot read {str(given)[:60]!r} as an architecture: a layer is a dictionary of features")
         if len(arch.stages)!=len(self.stages): raise SpaceError(f"{len(arch.stages)} stages given; space {self.name!r} has {len(self.stages)}")
         out = Architecture([s.check(c, f'stage {u}') for u,(s,c) in enumerate(zip(self.stages, arch.stages), 1)], **_checked(self.network, arch.network, 'network'))
         if not any(s['layers'] for s in out.stages): raise SpaceError("every stage is left out: a network needs at least one layer")
