@@ -20,7 +20,7 @@ from .estimator import AutoBuild
 from .spaces import SpaceError
 from .targets import TargetError
 
-# %% ../nbs/95_cli.ipynb #f0aa846b
+# %% ../nbs/95_cli.ipynb #cfa8445d
 def _load(source:str, space=None, column:str='architecture') -> LabelledData:
     "Labelled data from a file, or a data set by name"
     path = Path(source)
@@ -32,7 +32,10 @@ def _give(table:pd.DataFrame, out:str|None=None):
     "Print a table, long texts last, and write it as CSV if a file is named"
     index, last = not isinstance(table.index, pd.RangeIndex), [k for k in ('module', 'architecture') if k in table]
     shown = table[[k for k in table if k not in last]+last]
-    print(shown.to_string(formatters={k: '{}'.format for k in last}, justify='left', index=index, float_format='{:.4g}'.format, na_rep=''))
+    for k in last:
+        width = shown[k].str.len().max()
+        shown = shown.assign(**{k: shown[k].str.ljust(width)}).rename(columns={k: k.ljust(width)})
+    print(shown.to_string(index=index, float_format='{:.4g}'.format, na_rep=''))
     if out: table.to_csv(out, index=index)
 
 # %% ../nbs/95_cli.ipynb #7b6fb289

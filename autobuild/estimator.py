@@ -150,7 +150,7 @@ class AutoBuild:
         return pd.DataFrame(dict(stage=stage, layers=[len(c['layers']) for c in configs], module=[str(Architecture([c])) for c in configs],
                                  score=mean[order].astype(float), spread=scores[:,order].std(0).astype(float)))
 
-# %% ../nbs/90_estimator.ipynb #cd39122c
+# %% ../nbs/90_estimator.ipynb #7ed35328
 def _network_choices(ab) -> list:
     "Every combination of the features of the whole network"
     return [dict(zip(ab.space.network, o)) for o in itertools.product(*(f.choices for f in ab.space.network.values()))]
@@ -200,22 +200,24 @@ def _sampled_costs(ab, quantity, stage:int) -> np.ndarray:
     def put(c, i): return Architecture([*c.stages[:stage-1], modules.config(i), *c.stages[stage:]], **c.network)
     return np.mean([quantity([put(c, i) for i in range(len(modules))]) for c in ab.contexts[:2]], 0)
 
-def _candidates(ab, limits:dict):
+def _candidates(ab, limits:dict, progress:bool):
     "Networks from the module scores, best total first, within the tightest budget"
-    scores = [ab.module_scores(u).mean(0).astype(float) for u in range(1, len(ab.space.stages)+1)]
+    stages = tqdm(range(1, len(ab.space.stages)+1), desc='score modules', leave=False, delay=1, disable=not progress)
+    scores = [ab.module_scores(u).mean(0).astype(float) for u in stages]
     modules, net = [Modules(s) for s in ab.space.stages], _best_network_choice(ab)
     name = next((k for k in limits if k in ab.train.quantities), next(iter(limits), None))
     classes, costs = _costs(ab, name) if name else (Classes(ab.space, by_cost=False), None)
     for total,t in class_products(scores, classes.subsets, costs, limits.get(name, np.inf)):
         yield total/len(scores), Architecture([m.config(i) for m,i in zip(modules, t)], **net)
 
-# %% ../nbs/90_estimator.ipynb #398a03b0
+# %% ../nbs/90_estimator.ipynb #3cc61e68
 def construct(
     self:AutoBuild, # Fitted
     n:int=10, # How many networks
     where:str|None=None, # A condition such as `"params < 30_000 and predicted > .9"`
     pool:int|None=None, # How many candidates to draw by module score before the best predicted are taken; `n` builds from module scores alone, None takes 20 for each network and at least 200
     tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
+    progress:bool=True, # Show a progress bar while modules are scored
 ) -> LabelledData: # Without labels: architecture, score, predicted, and computed quantities
     "Build networks from the best modules of every stage, best first, without search"
     self._fitted()
@@ -223,7 +225,7 @@ def construct(
     expr, pool, known = where and Expression(where), max(pool or max(20*n, 200), n), set(self.train.archs)
     limits = {k: v for k,v in upper_limits(where).items() if k in self.train.quantities or k in self.train.metrics and k!=str(self.target)} if where else {}
     for k in expr.columns if expr else []: _column(self, k, self.contexts)
-    stream, kept, looked = _candidates(self, limits), [], 0
+    stream, kept, looked = _candidates(self, limits, progress), [], 0
     while len(kept)<pool and looked<tries:
         part = list(itertools.islice(stream, pool))
         if not part: break

@@ -207,7 +207,7 @@ def plot_predictions(
     _bare(ax)
     return ax
 
-# %% ../nbs/92_plots.ipynb #686ff7b5
+# %% ../nbs/92_plots.ipynb #c7b4b918
 _style = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --faint: #57606a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #15181c; --line: #3a414a; --faint: #9aa4af; } }
@@ -227,7 +227,7 @@ def _picture(figure, text:str) -> str:
 
 def _cell(value) -> str:
     "One cell: text to the left, numbers to the right with four digits, nothing for a missing value"
-    if isinstance(value, float): value = '' if np.isnan(value) else f'{value:,.0f}' if abs(value)>=1e4 else f'{value:.4g}'
+    if isinstance(value, float): value = '' if np.isnan(value) else f'{value:,.0f}' if abs(value)>=1e4 else f'{value+0:.4g}'
     elif isinstance(value, str): return f'<td class="text">{html.escape(value)}</td>'
     return f'<td>{html.escape(str(value))}</td>'
 
