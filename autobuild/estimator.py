@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AutoBuildWarning', 'AutoBuild', 'construct', 'diagnose', 'save', 'load']
 
-# %% ../nbs/90_estimator.ipynb #619c571f
+# %% ../nbs/90_estimator.ipynb #fd33e45f
 import itertools, json, warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 
 from .budgets import Classes, QuantityCosts, upper_limits
 from .construction import class_products
-from .data import DataError, LabelledData, Quantity
+from .data import DataError, LabelledData, Quantity, read_data
+from .datasets import DatasetError, load_dataset
 from .encoding import Encoder
 from .gnn import HopNetwork, graph_mean
 from .importance import Modules, _assembled, block_profile, feature_scores, module_scores, node_scores
@@ -285,7 +286,7 @@ def _contradictions(self) -> list:
 
 AutoBuild.diagnose, AutoBuild._contradictions = diagnose, _contradictions
 
-# %% ../nbs/90_estimator.ipynb #53a47807
+# %% ../nbs/90_estimator.ipynb #c0e2e9a0
 def save(
     self:AutoBuild, # Fitted
     path:str|Path, # A folder, made if it is not there
@@ -309,7 +310,6 @@ def load(
     quantities:dict|None=None, # Computed quantities for `construct`; by default those of the data set of that name
 ): # A fitted `AutoBuild`
     "Read a fitted model; raises ValueError if the folder does not hold one"
-    from autobuild.data import read_data
     path = Path(path)
     try:
         spec = json.loads((path/'model.json').read_text(encoding='utf-8'))
@@ -327,7 +327,6 @@ def load(
 
 def _known_quantities(name:str) -> dict:
     "The computed quantities of a data set that ships with the package"
-    from autobuild.datasets import DatasetError, load_dataset
     try: return load_dataset(name).quantities if name=='mnist1d' else {}
     except DatasetError: return {}
 
