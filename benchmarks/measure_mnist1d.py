@@ -10,6 +10,7 @@ from pathlib import Path
 import joblib, pandas as pd, torch
 from tqdm import tqdm
 
+from autobuild.data import Quantity
 from autobuild.mnist1d import curves, end_params, latency, macs, node_params, space, train
 
 networks, reseeded, seed = 600, 100, 2026
@@ -48,17 +49,13 @@ def time_all():
         median, spread = latency(a)
         append(timed, architecture=str(a), latency_ms=round(median, 4), latency_spread_ms=round(spread, 4))
 
-def params(a):
-    nodes = a.nodes.to_dict('records')
-    return sum(node_params(n, s) for n,s in zip(nodes, [None]+nodes)) + end_params(nodes[-1])
-
 def write_table():
     "One row a network"
     runs = pd.DataFrame(read(log)).pivot(index='architecture', columns='seed', values='accuracy')
     runs.columns = ['accuracy', 'accuracy_seed1', 'accuracy_seed2']
     times = pd.DataFrame(read(timed), columns=['architecture', 'latency_ms', 'latency_spread_ms']).set_index('architecture')
     order = [a for a in space.sample(networks, seed) if str(a) in runs.index]
-    out = runs.loc[map(str, order)].round(4).assign(params=[params(a) for a in order], macs=[macs(a) for a in order]).join(times)
+    out = runs.loc[map(str, order)].round(4).assign(params=Quantity(node_params, end_params)(order).astype(int), macs=[macs(a) for a in order]).join(times)
     table.parent.mkdir(exist_ok=True)
     out.to_csv(table)
     print(f'{len(out)} networks, {out.accuracy_seed2.notna().sum()} of them with 3 seeds -> {table.name}; torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}')
