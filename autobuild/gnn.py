@@ -42,7 +42,7 @@ class FEMLP(nn.Module):
         measured = (F.relu(values[:,:,None]*self.slope+self.bend)*self.bent).sum(-1)+self.bias[:,:,len(self.offset):]
         return torch.cat([known, measured.abs()], -1)
 
-# %% ../nbs/30_gnn.ipynb #a970c94d
+# %% ../nbs/30_gnn.ipynb #955f64a1
 def attend(
     sources:list, # What a node reads, itself first: tensors (..., width) that broadcast against `target`
     target:torch.Tensor, # (..., width) the node's own query
@@ -57,6 +57,52 @@ def attend(
     scores[1:] = [s if e is None else s.masked_fill(e, -math.inf) for s,e in zip(scores[1:], empty)]
     alpha = torch.softmax(torch.stack(torch.broadcast_tensors(*scores)), 0)
     return sum(a[...,None]*s for a,s in zip(alpha, sources))
+
+class _ChainAttention(torch.autograd.Function):
+    "`attend` for chains with its gradient by hand: of two sources, node i takes a share alpha = sigmoid(e_ii - e_i,i-1) of itself"
+    @staticmethod
+    def forward(ctx, source, target, attention, first):
+        before = F.pad(source[:,:-1], (0,0,1,0))
+        x, b = F.leaky_relu_(source+target, .2), F.leaky_relu_(before+target, .2)
+        apart, gap = source-before, x-b
+        alpha = torch.sigmoid(gap@attention).masked_fill_(first[:,None], 1.)
+        ctx.save_for_backward(x, b, gap, apart, alpha, attention)
+        return torch.addcmul(before, alpha, apart)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, b, gap, apart, alpha, attention = ctx.saved_tensors
+        e = (grad*apart).sum(-1, keepdim=True)*alpha*(1-alpha)
+        u = e*attention.transpose(1, 2)
+        to_x, to_b = (torch.ops.aten.leaky_relu_backward(u, o, .2, True) for o in (x, b))
+        own = alpha*grad
+        before = (grad-own).sub_(to_b)
+        own += to_x
+        own[:,:-1] += before[:,1:]
+        return own, to_x.sub_(to_b), gap.transpose(1, 2)@e, None
+
+class _NormRelu(torch.autograd.Function):
+    "Batch normalisation over the nodes and ReLU, with their gradient by hand; also gives the batch's mean and variance"
+    @staticmethod
+    def forward(ctx, x, scale, shift):
+        mean_of = x.new_full((len(x), 1, x.shape[1]), 1/x.shape[1])
+        mean = mean_of@x
+        z = x-mean
+        var = mean_of@(z*z)
+        inverse = torch.rsqrt(var+1e-5)
+        z *= inverse
+        out = torch.addcmul(shift, z, scale).relu_()
+        ctx.save_for_backward(z, out, scale*inverse, mean_of)
+        ctx.mark_non_differentiable(mean, var)
+        return out, mean, var
+
+    @staticmethod
+    def backward(ctx, grad, *_):
+        z, out, factor, mean_of = ctx.saved_tensors
+        grad = torch.ops.aten.threshold_backward(grad, out, 0)
+        mean, along = mean_of@grad, mean_of@(grad*z)
+        n = z.shape[1]
+        return torch.addcmul(grad-mean, z, along, value=-1).mul_(factor), along*n, mean*n
 
 class GATv2(nn.Module):
     "A GATv2 layer with one head and self-loops, batch normalisation and ReLU"
@@ -80,22 +126,21 @@ class GATv2(nn.Module):
     def normalize(self, x): # (members, nodes, width), the same shape
         "Batch normalisation and ReLU; in training by this batch's statistics, which are kept for evaluation"
         if self.training:
-            var, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
-            self.mean, self.var = mean.detach(), var.detach()
-        else: mean, var = self.mean, self.var
-        scale = self.scale*torch.rsqrt(var+1e-5)
-        return F.relu(torch.addcmul(self.shift-mean*scale, x, scale), inplace=True)
+            out, self.mean, self.var = _NormRelu.apply(x, self.scale, self.shift)
+            return out
+        scale = self.scale*torch.rsqrt(self.var+1e-5)
+        return F.relu(torch.addcmul(self.shift-self.mean*scale, x, scale), inplace=True)
 
     def forward(self, h, batch): # (members, nodes, in), a Batch -> (members, nodes, width)
         source, target = self.project(h)
-        if batch.is_chain: others, empty = [F.pad(source[:,:-1], (0,0,1,0))], [batch.first]
+        if batch.is_chain: read = _ChainAttention.apply(source, target, self.attention, batch.first)
         else:
             others = [source[:,s.clamp(min=0)] for s in batch.sources]
-            empty = list(batch.sources<0)
-        out = self.normalize(attend([source, *others], target, self.attention, empty))
+            read = attend([source, *others], target, self.attention, list(batch.sources<0))
+        out = self.normalize(read)
         return out+h if self.residual else out
 
-# %% ../nbs/30_gnn.ipynb #9ac91eae
+# %% ../nbs/30_gnn.ipynb #3ae769f6
 def graph_mean(
     x:torch.Tensor, # A value or an embedding a node
     batch:Batch, # Says which graph a node belongs to
@@ -112,8 +157,8 @@ class HopNetwork(nn.Module):
     def __init__(self,
         choices:list, # Number of choices of each category
         continuous:int=0, # Number of continuous features
-        members:int=5, # Ensemble size
-        width:int=32, # Embedding size, the authors' value
+        members:int=10, # Ensemble size
+        width:int=16, # Embedding size; the authors use one network of 32
         hops:int=4, # GATv2 layers, the authors' value: an m-hop embedding sees a module of m+1 layers
         seed:int=0, # Fixes the initial parameters
     ):
@@ -130,10 +175,15 @@ class HopNetwork(nn.Module):
         "The regressor: a two-layer MLP on the last hop's graph embedding"
         return torch.baddbmm(self.out_bias, F.relu(torch.baddbmm(self.hidden_bias, pooled, self.hidden)), self.out)[...,0]
 
-    def forward(self, batch): # A Batch -> node norms (hops+1, members, nodes), predictions (members, graphs)
+    def embeddings(self, batch): # A Batch -> node norms (hops+1, members, nodes), (members, graphs, width)
+        "The norms of every node at every hop, and the last hop's graph embeddings"
         h = self.embed(batch.codes, batch.values)
         norms = [h.sum(-1)]
         for layer in self.layers:
             h = layer(h, batch)
             norms.append(h.sum(-1))
-        return torch.stack(norms), self.regress(graph_mean(h, batch, 1))
+        return torch.stack(norms), graph_mean(h, batch, 1)
+
+    def forward(self, batch): # A Batch -> node norms (hops+1, members, nodes), predictions (members, graphs)
+        norms, pooled = self.embeddings(batch)
+        return norms, self.regress(pooled)

@@ -87,7 +87,7 @@ def _mean(xs, shape):
     for x in sorted(xs, key=torch.numel): total = total+x
     return (total/len(xs)).expand(shape)
 
-# %% ../nbs/70_importance.ipynb #a8d2534d
+# %% ../nbs/70_importance.ipynb #6c8bab63
 class StageGrid:
     "Node codes of all modules of one chain stage with `n` layers, alone or inside a context"
     def __init__(self,
@@ -123,19 +123,26 @@ class StageGrid:
         behind = first+len(context.stages[self.u-1]['layers'])
         return at[:first]+self.module(context.network)+at[behind:], first, first+self.n
 
+def _verdict(readout, net, shift, norms, pooled):
+    "What the in-context read-outs make of graph norms (a hop each) and of the last hop's graph embeddings (members, n, width)"
+    y = net.regress(pooled) if readout!='context' else None
+    if readout=='regressor': return y
+    hops = range(min(2, len(net.layers)), len(net.layers)+1)
+    z = sum(shift.graph_z(norms[m], m) for m in hops)/len(hops)
+    return z if readout=='context' else (z+y)/2
+
 def _in_context(net, shift, nodes, shape, readout):
-    "(members, *shape): standardised graph norms, mean of hops 2 to M, or the prediction; one choice of stage features at a time, so that tensors stay small"
-    if shape[0]==1: return _in_context_part(net, shift, nodes, shape, readout)
+    "(members, *shape): the in-context read-out of the grid; a large one by one choice of stage features at a time, so that tensors stay small"
+    if shape[0]==1 or math.prod(shape)<10_000: return _in_context_part(net, shift, nodes, shape, readout)
     parts = [[tuple(x[i:i+1] if len(x)>1 else x for x in n) for n in nodes] for i in range(shape[0])]
     return torch.cat([_in_context_part(net, shift, p, (1, *shape[1:]), readout) for p in parts], 1)
 
 def _in_context_part(net, shift, nodes, shape, readout):
-    "The same for one choice of stage features"
-    shape, z = (len(net.out), *shape), []
-    for m,h in enumerate(chain_embeddings(net, nodes)):
-        if readout=='context' and (m>1 or m==len(net.layers)): z.append(shift.graph_z(_mean([o.sum(-1) for o in h], shape), m))
-    if readout=='context': return sum(z)/len(z)
-    return net.regress(_mean(h, (*shape, h[0].shape[-1])).reshape(shape[0], -1, h[0].shape[-1])).reshape(shape)
+    "The same in one go"
+    shape, norms = (len(net.out), *shape), []
+    for h in chain_embeddings(net, nodes): norms.append(_mean([o.sum(-1) for o in h], shape).flatten(1))
+    pooled = _mean(h, (*shape, h[0].shape[-1])).flatten(1, -2) if readout!='context' else None
+    return _verdict(readout, net, shift, norms, pooled).reshape(shape)
 
 def _alone(net, shift, nodes, grid, readout):
     "(members, *shape): the stand-alone module's last or mean node norm at hop L-1, shifted"
@@ -144,17 +151,16 @@ def _alone(net, shift, nodes, grid, readout):
     norms = [o.sum(-1) for o in (h[-1:] if readout=='last' else h)]
     return shift.module(_mean(norms, (len(net.out), *grid.shape)), hop, grid.u, grid.n)
 
-# %% ../nbs/70_importance.ipynb #27b29b27
-readouts = 'context', 'regressor', 'mean', 'last'
+# %% ../nbs/70_importance.ipynb #bffd5f70
+readouts = 'both', 'context', 'regressor', 'mean', 'last'
 
 def _assembled(net, shift, encoder, archs, readout, chunk=2048):
     "(members, n): the in-context read-outs of whole networks, run as batches"
     out = []
     for i in range(0, len(archs), chunk):
         batch = encoder(archs[i:i+chunk]).to(net.out.device)
-        norms, predictions = net(batch)
-        g, hops = graph_mean(norms, batch), range(min(2, len(net.layers)), len(net.layers)+1)
-        out.append(predictions if readout=='regressor' else sum(shift.graph_z(g[m], m) for m in hops)/len(hops))
+        norms, pooled = net.embeddings(batch)
+        out.append(_verdict(readout, net, shift, graph_mean(norms, batch), pooled))
     return torch.cat(out, 1)
 
 @torch.no_grad()
@@ -164,14 +170,14 @@ def module_scores(
     encoder:Encoder, # Of the space
     stage:int, # From 1
     contexts:list, # Training architectures to stand in
-    readout:str='context', # One of `readouts`
+    readout:str='both', # One of `readouts`
 ) -> np.ndarray: # (members, modules), in label units
     "Score every module of a stage; raises ValueError for an unknown read-out"
     if readout not in readouts: raise ValueError(f"read-out {readout!r} is unknown; choose from {list(readouts)}")
     space, modules = encoder.space, Modules(encoder.space.stages[stage-1])
     chain, out = all(s.is_chain for s in space.stages), []
     alone = readout in ('last', 'mean')
-    if not chain and alone: raise ValueError(f"read-out {readout!r} reads chains; this space has cells: choose 'context' or 'regressor'")
+    if not chain and alone: raise ValueError(f"read-out {readout!r} reads chains; this space has cells: choose 'both', 'context' or 'regressor'")
     def replaced(c, i): return Architecture([*c.stages[:stage-1], modules.config(i), *c.stages[stage:]], **c.network)
     for t,(n,_) in enumerate(modules.stage.topologies):
         numbers = range(modules.starts[t], modules.starts[t+1])

@@ -13,29 +13,28 @@ from scipy.stats import rankdata
 try: from torchsort import soft_rank as _torchsort
 except Exception: _torchsort = None
 
-# %% ../nbs/40_ranking.ipynb #db9ef4cc
+# %% ../nbs/40_ranking.ipynb #3c974bc8
 class _IsotonicRank(torch.autograd.Function):
     "Soft rank of every row by SciPy's isotonic regression"
     @staticmethod
     def forward(ctx, x, strength):
         theta = x.detach().cpu().numpy().astype(np.float64)/strength
         descending = np.arange(theta.shape[1], 0, -1, dtype=np.float64)
-        out, ctx.blocks, ctx.strength = np.empty_like(theta), [], strength
-        for row,t in enumerate(theta):
-            order = np.argsort(-t, kind='stable')
-            fit = isotonic_regression(t[order]-descending, increasing=False)
-            out[row,order] = t[order]-fit.x
-            ctx.blocks.append((order, fit.blocks))
+        order = np.argsort(-theta, axis=1, kind='stable')
+        ordered = np.take_along_axis(theta, order, 1)
+        fits = [isotonic_regression(t-descending, increasing=False) for t in ordered]
+        ctx.starts = np.concatenate([f.blocks[:-1]+i*theta.shape[1] for i,f in enumerate(fits)])
+        ctx.order, ctx.strength, out = order, strength, np.empty_like(theta)
+        np.put_along_axis(out, order, ordered-np.stack([f.x for f in fits]), 1)
         return torch.as_tensor(out, dtype=x.dtype, device=x.device)
 
     @staticmethod
     def backward(ctx, grad):
-        g = grad.detach().cpu().numpy().astype(np.float64)
+        g = np.take_along_axis(grad.detach().cpu().numpy().astype(np.float64), ctx.order, 1)
+        sizes = np.diff(ctx.starts, append=g.size)
+        means = np.add.reduceat(g.ravel(), ctx.starts)/sizes
         out = np.empty_like(g)
-        for row,(order,blocks) in enumerate(ctx.blocks):
-            sizes = np.diff(blocks)
-            means = np.add.reduceat(g[row,order], blocks[:-1])/sizes
-            out[row,order] = g[row,order]-np.repeat(means, sizes)
+        np.put_along_axis(out, ctx.order, g-np.repeat(means, sizes).reshape(g.shape), 1)
         return torch.as_tensor(out/ctx.strength, dtype=grad.dtype, device=grad.device), None
 
 def soft_rank(
@@ -58,26 +57,27 @@ def scaled_rank(
     z = (x-x.mean(-1, keepdim=True))/(x.std(-1, correction=0, keepdim=True)+1e-12)
     return soft_rank(z, softness*12**.5/n)
 
-# %% ../nbs/40_ranking.ipynb #c9034754
+# %% ../nbs/40_ranking.ipynb #b0635012
 def spearman_loss(
     norms:torch.Tensor, # (rows, n) graph norms; each row is ranked by itself
-    labels:torch.Tensor, # (n,) labels, larger is better
+    labels:torch.Tensor, # (n,) or (rows, n) labels, larger is better
     softness:float=1., # See `scaled_rank`
 ) -> torch.Tensor: # (rows,) between 0 (same order) and 2 (reversed)
     "1 - Spearman of each row of norms with the labels, differentiable in the norms; the labels get their true ranks"
-    target = torch.as_tensor(rankdata(labels.detach().cpu().numpy()), dtype=norms.dtype, device=norms.device)
-    a, b = scaled_rank(norms, softness), target-target.mean()
-    a = a-a.mean(-1, keepdim=True)
-    return 1-(a*b).sum(-1)/(a.norm(dim=-1)*b.norm()+1e-12)
+    b = torch.as_tensor(rankdata(labels.detach().cpu().numpy(), axis=-1), dtype=norms.dtype, device=norms.device)
+    a = scaled_rank(norms, softness)
+    a, b = a-a.mean(-1, keepdim=True), b-b.mean(-1, keepdim=True)
+    return 1-(a*b).sum(-1)/(a.norm(dim=-1)*b.norm(dim=-1)+1e-12)
 
-# %% ../nbs/40_ranking.ipynb #404bf837
+# %% ../nbs/40_ranking.ipynb #1dd2cdc8
 def hop_loss(
     norms:torch.Tensor, # (hops+1, members, n) graph norms
     predictions:torch.Tensor, # (members, n) regressor outputs
-    labels:torch.Tensor, # (n,) standardised labels
+    labels:torch.Tensor, # (n,) or (members, n) standardised labels
     weight:float=1., # The factor lambda of the ranking term; 1 is the authors' value
 ) -> torch.Tensor: # A scalar
     "MSE plus the mean over hops of 1 - Spearman (the paper's loss), summed over ensemble members"
     mse = ((predictions-labels)**2).mean(-1)
-    rank = spearman_loss(norms.flatten(0, 1), labels).reshape(norms.shape[:2]).mean(0) if weight else 0
-    return (mse+weight*rank).sum()
+    if not weight: return mse.sum()
+    rank = spearman_loss(norms.flatten(0, 1), labels.expand(norms.shape).flatten(0, 1)).reshape(norms.shape[:2])
+    return (mse+weight*rank.mean(0)).sum()
