@@ -202,7 +202,7 @@ class LabelledData:
         twice = f" ({self.duplicates} of them repeated)" if self.duplicates else ''
         return f"{self.name or 'Labelled data'}: {len(self)} architecture{'s'*(len(self)!=1)}{twice} of space {self.space.name}; metrics {', '.join(self.metrics) or 'none'}" + (f"; {self.note}" if self.note else '')
 
-# %% ../nbs/20_data.ipynb #9f59cccb
+# %% ../nbs/20_data.ipynb #80d1a9e4
 _missing = {'', 'nan', 'na', 'n/a', 'null', 'none'}
 
 def _typed(cells:list) -> list:
@@ -252,15 +252,17 @@ def _read_jsonl(text:str) -> tuple:
     return rows, numbers, bad
 
 def read_data(
-    path:str|Path, # A CSV file, or a file of JSON lines
+    path:str|Path|pd.DataFrame, # A CSV file, a file of JSON lines, or a table
     space:Space|str|Path, # The architectures' space, or the path of its JSON file
     column:str='architecture', # The column or field with the architecture
     name:str|None=None, # What the data are called; the file's name if left out
     quantities:dict|None=None, # As in `LabelledData`
     note:str='', # A remark that is shown with the data
 ) -> LabelledData: # One row a line of the file
-    "Read labelled architectures from a file and check every one of them"
-    path, space = Path(path), space if isinstance(space, Space) else Space.from_json(space)
+    "Read labelled architectures from a file or a table and check every one of them"
+    space = space if isinstance(space, Space) else Space.from_json(space)
+    if isinstance(path, pd.DataFrame): return LabelledData.from_frame(space, path, column, name or 'table', quantities, note)
+    path = Path(path)
     text = _read_text(path)
     try:
         is_json = text.lstrip()[0] in '{['

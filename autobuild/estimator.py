@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AutoBuildWarning', 'AutoBuild', 'construct', 'diagnose', 'save', 'load']
 
-# %% ../nbs/90_estimator.ipynb #fd33e45f
+# %% ../nbs/90_estimator.ipynb #9157fec1
 import itertools, json, warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -22,13 +22,13 @@ from .data import DataError, LabelledData, Quantity, read_data
 from .datasets import DatasetError, load_dataset
 from .encoding import Encoder
 from .gnn import HopNetwork, graph_mean
-from .importance import Modules, _assembled, block_profile, feature_scores, module_scores, node_scores
+from .importance import Modules, _assembled, block_profile, feature_scores, module_scores, node_scores, score_parts
 from .normalization import Shift
 from .spaces import Architecture, Space
 from .targets import Expression, TargetError
 from .training import Recipe, folds, held_out, train_network
 
-# %% ../nbs/90_estimator.ipynb #3df293c4
+# %% ../nbs/90_estimator.ipynb #c790d5ee
 class AutoBuildWarning(UserWarning):
     "A sign that a result should not be trusted, in plain words"
 
@@ -87,12 +87,12 @@ class AutoBuild:
     def predict(self,
         data, # `LabelledData`, or a list of architectures
     ) -> np.ndarray: # One value an architecture, in the target's units
-        "The ensemble's prediction: the mean of what the regressor and the standardised norms of hops 2 to M say"
+        "The ensemble's prediction: the mean of what the regressor and the standardised norms of hops 2 to M say, or one of them if the default read-out says so"
         return self._predict(self._archs(data))
 
     @torch.no_grad()
     def _predict(self, archs):
-        y = _assembled(self.net, self.shift, self.encoder, archs, 'both').mean(0)
+        y = _assembled(self.net, self.shift, self.encoder, archs, self.readout if self.readout in ('context', 'regressor') else 'both').mean(0)
         return (self.shift.rescale(y)).cpu().numpy().astype(float)
 
     @torch.no_grad()
@@ -133,9 +133,7 @@ class AutoBuild:
         readout:str|None=None, # One of "context", "regressor", "mean", "last" (the paper's); None for the default
     ) -> np.ndarray: # (members, modules)
         "The score of every module of a stage for every ensemble member; kept, so that asking again costs nothing"
-        self._fitted()
-        key = stage, readout or self.readout
-        if not 1<=stage<=len(self.space.stages): raise ValueError(f"stage {stage} is not there; stages are 1 to {len(self.space.stages)}")
+        key = self._stage(stage), readout or self.readout
         if key not in self._scores: self._scores[key] = module_scores(self.net, self.shift, self.encoder, stage, self.contexts, key[1])
         return self._scores[key]
 
@@ -145,15 +143,32 @@ class AutoBuild:
         readout:str|None=None, # See `module_scores`
     ) -> pd.DataFrame: # stage, layers, module, score, spread
         "The best modules of a stage, in the target's units; spread is the standard deviation over the ensemble"
-        scores, modules = self.module_scores(stage, readout), Modules(self.space.stages[stage-1])
-        mean = scores.mean(0)
-        order = np.argsort(-mean, kind='stable')
-        if top is not None: order = order[:top] if top>=0 else order[::-1][:-top]
+        modules = Modules(self.space.stages[self._stage(stage)-1])
+        if top is not None and len(modules)>2_000_000: order, scores = self._leaders(stage, top, readout or self.readout)
+        else:
+            scores = self.module_scores(stage, readout)
+            order = np.argsort(-scores.mean(0), kind='stable')
+            if top is not None: order = order[:top] if top>=0 else order[::-1][:-top]
+            scores = scores[:,order]
         configs = [modules.config(i) for i in order]
         return pd.DataFrame(dict(stage=stage, layers=[len(c['layers']) for c in configs], module=[str(Architecture([c])) for c in configs],
-                                 score=mean[order].astype(float), spread=scores[:,order].std(0).astype(float)))
+                                 score=scores.mean(0).astype(float), spread=scores.std(0).astype(float)))
 
-# %% ../nbs/90_estimator.ipynb #9e863d4d
+    def _leaders(self, stage, top, readout):
+        "(numbers, (members, n) scores) of the best modules, or of the lowest, of a stage too large to keep"
+        sign, start, numbers, kept = (-1 if top>=0 else 1), 0, np.zeros(0, int), None
+        for part in score_parts(self.net, self.shift, self.encoder, stage, self.contexts, readout):
+            numbers, kept = np.concatenate([numbers, np.arange(start, start+part.shape[1])]), part if kept is None else np.concatenate([kept, part], 1)
+            first = np.argsort(sign*kept.mean(0), kind='stable')[:abs(top)]
+            numbers, kept, start = numbers[first], kept[:,first], start+part.shape[1]
+        return numbers, kept
+
+    def _stage(self, stage):
+        self._fitted()
+        if not 1<=stage<=len(self.space.stages): raise ValueError(f"stage {stage} is not there; stages are 1 to {len(self.space.stages)}")
+        return stage
+
+# %% ../nbs/90_estimator.ipynb #4136dfea
 def _network_choices(ab) -> list:
     "Every combination of the features of the whole network"
     return [dict(zip(ab.space.network, o)) for o in itertools.product(*(f.choices for f in ab.space.network.values()))]
@@ -176,7 +191,7 @@ def _other(ab, name:str):
     if name not in ab._others:
         if name not in ab.train.metrics:
             raise TargetError(f"where: {name!r} is not known; computed quantities are {list(ab.train.quantities)}, labelled columns {ab.train.metrics}, and 'predicted'")
-        other = AutoBuild(name, ab.ensemble, ab.seed, 'regressor', ab.n_contexts, ab.width, ab.hops, ab.device, **asdict(ab.recipe))
+        other = AutoBuild(name, ab.ensemble, ab.seed, ab.readout, ab.n_contexts, ab.width, ab.hops, ab.device, **asdict(ab.recipe))
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', AutoBuildWarning)
             ab._others[name] = other.fit(ab.train, progress=False)

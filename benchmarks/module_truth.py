@@ -4,7 +4,8 @@
 
 Space: OFA-ProxylessNAS, 3,000 SURROGATE labels (outputs of the paper's authors' predictors, not measurements).
 Truth: the mean prediction over 64 random networks with the module in place, by an ensemble of 3 fitted to all 3,000.
-"Built": the truth of the best of the 10 networks that each method gives.
+"Built": the truth of the best of the 10 networks that each method gives, or of the 243 joined from the best 3 modules of
+each of the 5 stages with a choice of more than 9 modules.
 """
 import itertools, os, sys
 from pathlib import Path
@@ -38,8 +39,18 @@ def ridge_predict(fit, archs):
 def ridge_build(fit, space, n=10):
     "The exact best networks of the ridge, which adds up over stages"
     modules = [Modules(s) for s in space.stages]
-    scores = [np.array([sum(fit[1].get(t, 0) for t in terms(u, m.config(i))) for i in range(len(m))]) for u,m in enumerate(modules)]
-    return [Architecture([m.config(i) for m,i in zip(modules, t)]) for _,t in itertools.islice(best_products(scores), n)]
+    return [Architecture([m.config(i) for m,i in zip(modules, t)]) for _,t in itertools.islice(best_products(ridge_scores(fit, space)), n)]
+
+def joined(scores, space, top=3):
+    "The networks joined from the best modules of every stage; of a small last stage the best one"
+    best = [np.argsort(-s, kind='stable')[:top if len(s)>9 else 1] for s in scores]
+    modules = [Modules(s) for s in space.stages]
+    return [Architecture([m.config(i) for m,i in zip(modules, t)]) for t in itertools.product(*best)]
+
+def ridge_scores(fit, space):
+    "What each module adds in the ridge, stage by stage"
+    modules = [Modules(s) for s in space.stages]
+    return [np.array([sum(fit[1].get(t, 0) for t in terms(u, m.config(i))) for i in range(len(m))]) for u,m in enumerate(modules)]
 
 def truths(oracle, space, per_stage=100, contexts=64, seed=7):
     "Per stage: module numbers and their true marginal values"
@@ -55,23 +66,27 @@ def main():
     torch.set_num_threads(1)
     data = load_dataset('ofa_pn_surrogate', root=os.environ.get('AUTOBUILD_DATA'))
     done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=['N', 'seed'])
-    todo = [(n, seed) for n in (100, 300) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if not ((done.N==n) & (done.seed==seed)).any()]
+    todo = [(n, seed) for n in (300, 100) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if not ((done.N==n) & (done.seed==seed)).any()]
     if not todo: return
-    oracle = AutoBuild('accuracy', ensemble=3, seed=1000, steps=1500, contexts=1).fit(data, progress=False)
+    oracle = AutoBuild('accuracy', ensemble=3, width=32, seed=1000, steps=1500, batch=128, contexts=1).fit(data, progress=False)
     truth = truths(oracle, data.space)
     for n,seed in todo:
         train, rest = data.sample(n, seed)
-        ab = AutoBuild('accuracy', ensemble=5, seed=seed).fit(train, progress=False)
+        ab, stages = AutoBuild('accuracy', seed=seed).fit(train, progress=False), range(1, len(data.space.stages)+1)
         row = dict(N=n, seed=seed, **{f"srcc {k}": v for k,v in ab.evaluate(rest[:1000]).spearman.items()}, **{f"heldout {k}": v for k,v in ab.heldout.items()})
         baseline = ridge(train, ab.labels)
         row['srcc ridge'] = spearmanr(ridge_predict(baseline, rest.archs[:1000]), rest.target('accuracy')[:1000])[0]
-        for r in readouts:
-            row[f'truth {r}'] = np.mean([spearmanr(ab.module_scores(u, r).mean(0)[pick], t)[0] for u,(pick,t) in truth.items() if u<6])
+        for r in readouts: row[f'truth {r}'] = np.mean([spearmanr(ab.module_scores(u, r).mean(0)[pick], t)[0] for u,(pick,t) in truth.items() if u<6])
+        ridges = ridge_scores(baseline, data.space)
+        row['truth ridge'] = np.mean([spearmanr(ridges[u-1][pick], t)[0] for u,(pick,t) in truth.items() if u<6])
+        for r in ('last', 'both'):
+            row[f'243 joined {r}'] = oracle.predict(joined([ab.module_scores(u, r).mean(0) for u in stages], data.space)).max()
             ab.readout = r
             row[f'built {r}'] = oracle.predict(ab.construct(10, pool=10)).max()
-            row[f'reranked {r}'] = oracle.predict(ab.construct(10)).max()
+        row['constructed'] = oracle.predict(ab.construct(10)).max()
+        row['243 joined ridge'] = oracle.predict(joined(ridges, data.space)).max()
         row['built ridge'] = oracle.predict(ridge_build(baseline, data.space)).max()
-        row['built random'] = oracle.predict(data.space.sample(10, seed)).max()
+        row['built random'], row['243 random'] = (oracle.predict(data.space.sample(k, seed)).max() for k in (10, 243))
         row['labelled best'] = train.target('accuracy').max()
         pd.DataFrame([row]).to_csv(table, mode='a', header=not table.exists(), index=False)
         print(row, flush=True)
