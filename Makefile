@@ -1,7 +1,7 @@
 # make demo   set up .venv, then show the whole path from labels to built networks
 # make test   set up, then run every check; the last line counts them
 # make docs   set up, then build the site into _docs (open _docs/index.html)
-# make bench  set up, then run the benchmarks again
+# make bench  set up, then run the benchmarks again; what is already measured is kept, delete its table in benchmarks/results to measure anew
 # make clean  remove what the others made, .venv included
 #
 # The set-up runs once, and again when settings.ini, pyproject.toml or setup.py changes.
