@@ -4,4 +4,5 @@ __version__ = "0.1.0"
 from .datasets import datasets, load_dataset
 from .data import LabelledData, Quantity, read_data
 from .estimator import AutoBuild
+from .networks import operation_space
 from .spaces import Architecture, Space
