@@ -21,6 +21,7 @@ from .construction import class_products
 from .data import DataError, LabelledData, Quantity, read_data
 from .datasets import DatasetError, load_dataset
 from .encoding import Encoder
+from .fidelity import fidelity, measured_drops, swap_scores
 from .gnn import HopNetwork, graph_mean
 from .graph_spaces import GraphSpace
 from .importance import Modules, _assembled, block_profile, feature_scores, module_scores, node_scores, score_parts
@@ -128,12 +129,27 @@ class AutoBuild:
 
     def node_importance(self,
         arch, # An architecture, its one-line form or its config
-        hop:int=1, # How many edges back a node's module reaches
+        hop:int=1, # How many edges back a node's module reaches; of the norms only
+        readout:str='norm', # `norm`: the paper's, in standard deviations; `swap`: by how much the prediction drops when the node is changed, in the target's units, which is far more [faithful](78_fidelity.ipynb)
     ) -> pd.DataFrame: # The node table with score and spread; for an imported network also paths, where in the module a node stands
         "How much every node of a network matters"
+        if readout not in ('norm', 'swap'): raise ValueError(f"read-out {readout!r} is unknown; choose from ['norm', 'swap']")
         arch = self._archs([arch])[0]
+        if readout=='swap': return swap_scores(self._members, self.space, arch)
         table, paths = node_scores(self.net, self.shift, self.encoder, arch, hop), getattr(arch, 'paths', None)
         return table.assign(paths=paths) if paths else table
+
+    def fidelity(self,
+        archs:list|LabelledData, # Networks that were not trained on
+        measure, # A function: architecture -> its metric, higher is better, or None where it is not known
+        readout:str='swap', # As in `node_importance`
+        hop:int=1, # As in `node_importance`
+    ) -> pd.DataFrame: # A row a group of nodes: networks, drop, error, p
+        "Does the metric really drop more when the node that matters most is changed than when another one is? (see [Fidelity](78_fidelity.ipynb))"
+        archs = self._archs(archs)
+        drops = measured_drops(self.space, archs, measure)
+        scores = {i: self.node_importance(archs[i], hop, readout).score.to_numpy() for i in drops.network.unique()}
+        return fidelity(drops.assign(score=[scores[i][v] for i,v in zip(drops.network, drops.node)]), self.seed)
 
     def module_scores(self,
         stage:int, # From 1

@@ -2,13 +2,13 @@
 
     python benchmarks/case_operation_graphs.py             # graphs, ranking, fidelity: writes benchmarks/results/case_*
 
-Graphs: all 600 networks are built as PyTorch modules, imported through torch.export and kept as one line of text each.
+Graphs: all 600 networks are built as PyTorch modules, imported through torch.export and kept as one line of JSON each.
 Ranking: 60 labels are drawn; the same recipe learns from their operation graphs and from their stage sequences, ridge
 regression from one-hot stage sequences. All rank the other 540. Fidelity: in networks that were not trained on and are
 in the upper half of the labels, one block is replaced by the smallest that the space has (kernel 1, expansion 1, no
 squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label.
 """
-import argparse, warnings
+import argparse, json, warnings
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -28,8 +28,8 @@ def imported(arch):
 
 def graphs(data, path):
     "The operation graph of every network, read from `path` if it is there"
-    if not path.exists(): pd.DataFrame(dict(graph=[str(imported(a)) for a in tqdm(data.archs, desc='import')])).to_csv(path, index_label='row')
-    return [Architecture.parse(o) for o in pd.read_csv(path).graph]
+    if not path.exists(): pd.DataFrame(dict(graph=[json.dumps(imported(a).config) for a in tqdm(data.archs, desc='import')])).to_csv(path, index_label='row')
+    return [Architecture(**json.loads(o)) for o in pd.read_csv(path).graph]
 
 def split(n, seed, labels=60):
     "(rows with labels, the others)"
@@ -103,7 +103,7 @@ def main():
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
     data = load_dataset('mnist1d')
-    archs = graphs(data, results/'case_graphs.csv.gz')
+    archs = graphs(data, results/'case_graphs.csv.xz')
     for name,rows in (('ranking', [o for s in tqdm(range(asked.seeds), desc='ranking') for o in ranking(data, archs, s)]), ('fidelity', fidelity(data, archs, asked.networks))):
         pd.DataFrame(rows).round(5).to_csv(results/f'case_{name}.csv', index=False)
 
