@@ -55,7 +55,7 @@ def _connect(values:list) -> tuple:
 # %% ../nbs/15_networks.ipynb #517ed370
 categories = 'op', 'kernel', 'stride', 'padding', 'dilation', 'groups', 'bias', 'channels', 'size'
 numbers = 'in_channels', 'out_channels', 'out_size', 'params', 'macs', 'depth'
-_recurrent = 'lstm', 'gru', 'rnn_tanh', 'rnn_relu'
+_recurrent = [k+end for k in ('lstm', 'gru', 'rnn_tanh', 'rnn_relu') for end in ('', '_cell')]
 _second = re.compile(r'(conv|conv_transpose|(max|avg|lp|adaptive_max|adaptive_avg)_pool|upsample_\w*?)\dd$|global_|batch_norm|instance_norm|group_norm|pixel_|upsample')
 _last = {'linear', 'layer_norm', 'rms_norm', 'embedding', 'matmul', 'scaled_dot_product_attention', *_recurrent}
 
@@ -105,6 +105,7 @@ def _macs(v:_Value, values:list) -> int:
     if v.name=='scaled_dot_product_attention' and len(shapes)>2: return math.prod(shapes[0][:-1])*shapes[1][-2]*(shapes[0][-1]+shapes[2][-1])
     if v.name in _recurrent: return math.prod(shapes[0][:-1])*v.attrs['matrices']
     if v.name=='einsum': return _einsum_macs(v.attrs['equation'], shapes)
+    if v.name=='bilinear': return math.prod(v.shape)*math.prod(shapes[2][1:])
     return 0
 
 def _einsum_macs(equation:str, shapes:list) -> int:
@@ -150,7 +151,7 @@ def _fold_norm(g, i):
 def _fold_bias(g, i):
     "The addition of a vector of weights into the linear layer before it"
     p = _only(g, i, 'pred')
-    if _is(g, i, 'add') and _is(g, p, 'linear') and _only(g, p)==i and g.nodes[p]['bias'] is False and g.nodes[i]['params']==g.nodes[p]['out_channels']: _leave(g, i, p, bias=True)
+    if _is(g, i, 'add') and _is(g, p, 'linear') and _only(g, p)==i and g.nodes[p]['bias'] is False and g.nodes[i]['weights']==g.nodes[p]['out_channels']: _leave(g, i, p, bias=True)
 
 def _leave(g, i, into, **changes):
     "Absorb a node into one before it, which then leaves the network where the node did"
@@ -190,7 +191,7 @@ def _fold_group_norm(g, i):
 def _fold_attention(g, i):
     "Matrix product, scale and mask, softmax, matrix product"
     last, chain, p = _only(g, i), [i], _only(g, i, 'pred')
-    while _is(g, p, 'mul', 'div', 'add', 'where', 'masked_fill') and _only(g, p)==chain[-1]:
+    while _is(g, p, 'mul', 'div', 'add', 'where') and _only(g, p)==chain[-1]:
         chain.append(p)
         p = _only(g, p, 'pred')
     if not (_is(g, i, 'softmax') and _is(g, last, 'matmul') and _is(g, p, 'matmul') and _only(g, p)==chain[-1]): return
@@ -276,7 +277,7 @@ def _operations(values:list, outputs:list) -> nx.DiGraph:
         if i not in needed: continue
         own = {k: n for j in v.reads for k,n in values[j].weights.items() if k not in counted} if v.name not in _moves else {}
         counted.update(own)
-        g.add_node(i, **_features(v, values, dims, i, batch), modules=v.modules, leaves=i in ends, heads=v.shape[1] if len(v.shape)==4 else 1)
+        g.add_node(i, **_features(v, values, dims, i, batch), modules=v.modules, leaves=i in ends, heads=v.shape[1] if len(v.shape)==4 else 1, weights=sum(n for j in v.reads for n in values[j].weights.values()))
         g.nodes[i]['params'] = sum(own.values())
         g.add_edges_from((j, i) for j in v.before)
     return g
@@ -293,21 +294,23 @@ def _architecture(values:list, outputs:list, detail) -> Architecture:
         n = g.nodes[i]
         n.update(channels=_bucket(n['out_channels']), size=_bucket(n['out_size']), depth=1+max((g.nodes[u]['depth'] for u in g.pred[i]), default=0))
         layers.append({k: n[k] for k in (*categories, *numbers)})
-    _warn_other(layers)
+    _warn(layers)
     arch = Architecture([dict(layers=layers, edges=tuple(sorted((number[u], number[v]) for u,v in g.edges)))])
     arch.paths = [g.nodes[i]['modules'][-1][0] if g.nodes[i]['modules'] else '' for i in order]
     return arch
 
-def _warn_other(layers:list):
-    "One sentence about operations that have no common name"
+def _warn(layers:list):
+    "One sentence about operations that have no common name, and one about sizes that are not known"
     other = sorted({n['op'][6:] for n in layers if n['op'].startswith('other:')})
     if other: warnings.warn(f"operations without a common name are kept as other:NAME, and their MACs count as 0: {', '.join(other)}", stacklevel=4)
+    unknown = sum(not n['out_size'] for n in layers)
+    if unknown: warnings.warn(f"the sizes of {unknown} of {len(layers)} operations depend on the input's values or cannot be inferred, and count as 0", stacklevel=4)
 
 # %% ../nbs/15_networks.ipynb #2b3251f0
 _torch_names = dict(zip('''convolution _convolution mm bmm addmm baddbmm concat concatenate stack true_divide divide multiply subtract rsub hardswish_ amax amin softmax _softmax _log_softmax special_erf
-    _native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm native_layer_norm native_group_norm clamp_min clamp_max clip _to_copy _unsafe_view embedding_bag silu swish relu6'''.split(),
+    _native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm native_layer_norm native_group_norm masked_fill clamp_min clamp_max clip _to_copy _unsafe_view embedding_bag silu swish relu6'''.split(),
     '''conv conv matmul matmul matmul matmul cat cat cat div div mul sub sub hardswish max min softmax softmax log_softmax erf
-    batch_norm batch_norm batch_norm layer_norm group_norm clamp clamp clamp to_copy unsafe_view embedding silu silu relu6'''.split()))
+    batch_norm batch_norm batch_norm layer_norm group_norm where clamp clamp clamp to_copy unsafe_view embedding silu silu relu6'''.split()))
 
 def _torch_name(target) -> str:
     "The common name of an ATen operation; other:... for an operation of another library"
@@ -402,9 +405,14 @@ class _TorchReader:
     def walk(self, module) -> list:
         "Every node of a graph module; gives what it returns"
         for n in module.graph.nodes:
-            if n.op=='output': return torch.fx.map_arg(n.args[0], lambda o: self.at.get(o))
+            if n.op=='output': return self.given(n.args[0])
             if n.op=='get_attr': self.at[n] = self.add('constant', shape=_shape(n.meta.get('val', getattr(module, n.target, None))))
             elif n.op=='call_function': self.at[n] = self.call(n, module)
+
+    def given(self, x):
+        "The numbers of the values in a result, None for what is no tensor"
+        if isinstance(x, (list, tuple, dict)): return [self.given(o) for o in (x.values() if isinstance(x, dict) else x)]
+        return self.at.get(x) if isinstance(x, torch.fx.Node) else None
 
     def call(self, n, module):
         "The value (or several) that a call gives"
@@ -450,7 +458,7 @@ def _torch_attrs(name:str, a:dict, reads:list, shape:tuple) -> tuple:
     if name in ('constant_pad_nd', 'pad') or name.endswith(('reflection_pad1d', 'reflection_pad2d', 'replication_pad1d', 'replication_pad2d')): return 'pad', {}
     if name=='linear' or name=='matmul' and len(reads)>1 and reads[1].name=='constant' and len(reads[1].shape)==2:
         return 'linear', dict(bias=len(reads)>2, inner=before[-1] if before else 1, **{'in': before[-1] if before else 1})
-    if name in _recurrent: return name, dict(matrices=sum(math.prod(o.shape) for o in reads if o.weights and len(o.shape)==2), bias=bool(a.get('has_biases')))
+    if name in _recurrent: return name, dict(matrices=sum(math.prod(o.shape) for o in reads if o.weights and len(o.shape)==2), bias=bool(a.get('has_biases') or a.get('b_ih') is not None))
     order = _order(name, a, len(before))
     if name=='einsum': return name, dict(equation=a['equation'])
     return name, {} if order is None else dict(order=order)

@@ -6,7 +6,7 @@
 __all__ = ['from_onnx']
 
 # %% ../nbs/16_onnx.ipynb #eafdc737
-import ast, math, re, warnings
+import ast, math, re
 from pathlib import Path
 
 import networkx as nx
@@ -16,9 +16,11 @@ from .spaces import Architecture
 
 # %% ../nbs/16_onnx.ipynb #2f2b2933
 _onnx_names = dict(zip('''MatMul Gemm BatchNormalization InstanceNormalization LayerNormalization GroupNormalization RMSNormalization Concat Swish Attention DepthToSpace SpaceToDepth
-    HardSwish HardSigmoid PRelu ArgMax ArgMin TopK CumSum GridSample GatherElements GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2'''.split(),
+    HardSwish HardSigmoid PRelu ArgMax ArgMin TopK CumSum GridSample GatherElements GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2
+    RandomUniformLike RandomNormalLike'''.split(),
     '''matmul matmul batch_norm instance_norm layer_norm group_norm rms_norm cat silu scaled_dot_product_attention pixel_shuffle pixel_unshuffle
-    hardswish hardsigmoid prelu argmax argmin topk cumsum grid_sampler gather global_avg_pool global_max_pool mean sum max min prod linalg_vector_norm'''.split()))
+    hardswish hardsigmoid prelu argmax argmin topk cumsum grid_sampler gather global_avg_pool global_max_pool mean sum max min prod linalg_vector_norm
+    rand_like randn_like'''.split()))
 _inputs_read = {'BatchNormalization': 3, 'LSTM': 4, 'GRU': 4, 'RNN': 4, 'Resize': 1, 'Upsample': 1, 'Pad': 1, 'Clip': 1}
 
 def _padding(a:dict, n:int):
@@ -95,20 +97,28 @@ class _OnnxReader:
         for t in self.graph.sparse_initializer: self.add([t.values.name], 'constant', shape=tuple(t.dims))
         for o in self.graph.input:
             if o.name not in given: self.add([o.name], 'input', shape=self.shapes.get(o.name, ()))
-        for n in self.graph.node: self.node(n)
+        for n in self.graph.node:
+            try: self.node(n)
+            except (LookupError, TypeError, ValueError) as e: raise NetworkError(f"node {n.name or n.output[0]} ({n.op_type}) lacks an input or an attribute that it needs ({e}); export the file again") from None
         return self.values, [self.at[o.name] for o in self.graph.output if o.name in self.at]
 
     def node(self, n):
         "One node of the file"
         a = {o.name: self.onnx.helper.get_attribute_value(o) for o in n.attribute}
         if n.op_type=='Constant' and 'value' in a: return self.constant(n.output[0], a['value'])
-        inner = [i for o in a.values() if isinstance(o, self.onnx.GraphProto) for m in o.node for i in m.input if i in self.at]
+        inner = [i for i in _captured(n) if i in self.at]
         reads = [self.at[i] for i in [*[*n.input][:_inputs_read.get(n.op_type)], *inner] if i]
         if n.op_type in ('Add', 'Sub', 'Mul', 'Div', 'Pow'): reads = [i for i in reads if self.values[i].name!='constant' or math.prod(self.values[i].shape)>1]
         name, attrs = _onnx_attrs(n, a, self.consts, [self.values[i] for i in reads])
         props = {p.key.split('.')[-1]: p.value for p in n.metadata_props} if hasattr(n, 'metadata_props') else {}
         shape = self.shapes.get(next((o for o in n.output if o), ''), (0,))
-        self.add([o for o in n.output if o], name, reads=[] if name=='constant' else reads, shape=shape, attrs=attrs, modules=_scopes(props))
+        fixed = reads and all(self.values[i].name=='constant' for i in reads)
+        weights = {k: v for i in reads for k,v in self.values[i].weights.items()} if fixed else {}
+        self.add([o for o in n.output if o], 'constant' if fixed else name, reads=[] if name=='constant' or fixed else reads, shape=shape, attrs=attrs, weights=weights, modules=_scopes(props))
+
+def _captured(n) -> list:
+    "What the graphs inside a node (a loop's body, the sides of a branch) read by name"
+    return [i for a in n.attribute if a.HasField('g') for m in a.g.node for i in (*m.input, *_captured(m))]
 
 def _scopes(props:dict) -> tuple:
     "(path, class) of every module around a node, where the exporter wrote them down"
@@ -117,8 +127,10 @@ def _scopes(props:dict) -> tuple:
     return tuple((str(p), str(c).split('.')[-1]) for p,c in zip(paths, classes))
 
 # %% ../nbs/16_onnx.ipynb #60b9e1b9
-def _load_onnx(path:Path):
+def _load_onnx(path) -> tuple:
     "(the package onnx, the model): the file's graph without the weights beside it"
+    if not isinstance(path, (str, Path)): raise NetworkError(f"from_onnx reads an .onnx file by its path, not {type(path).__name__}; for an nn.Module use from_torch")
+    path = Path(path)
     try: import onnx, onnx.inliner, onnx.reference, onnx.shape_inference
     except ImportError: raise ImportError("reading ONNX files needs the package onnx: pip install 'autobuild-nas[onnx]'") from None
     if not path.is_file(): raise NetworkError(f"{path} is a folder; give the .onnx file in it" if path.is_dir() else f"file {path} does not exist; give the path of an .onnx file")
@@ -140,6 +152,8 @@ def _sort(graph):
         waiting = []
         for n in left:
             if done.issuperset(n.input):
+                twice = next((o for o in n.output if o and o in done), None)
+                if twice: raise NetworkError(f"{twice!r} is given twice, the second time by node {n.name or n.op_type}; export the file again")
                 done.update(n.output)
                 order.append(n)
             else: waiting.append(n)
@@ -188,6 +202,8 @@ def _with_shapes(onnx, model):
 
 def _fix_sizes(graph, dims:dict) -> bool:
     "Give every open dimension of every input its size; True where there was one"
+    bad = next((k for k,v in dims.items() if type(v) is not int or v<1), None) if isinstance(dims, dict) else 'dims'
+    if bad: raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}; {bad!r} is not given so")
     given, names = {o.name for o in graph.initializer}, []
     for o in graph.input:
         if o.name in given or not o.type.HasField('tensor_type'): continue
@@ -208,16 +224,13 @@ def from_onnx(
     dims:dict|None=None, # Sizes of dimensions that the file leaves open, such as `{'height': 224}`
 ) -> Architecture: # One stage; its layers are operations; `paths` holds the module path of each, where the file has it
     "Read an ONNX file as a graph of operations; nothing in it is run"
-    onnx, model = _load_onnx(Path(path))
+    onnx, model = _load_onnx(path)
     if _fix_sizes(model.graph, dims or {}):
         del model.graph.value_info[:]
         for o in model.graph.output: o.type.tensor_type.ClearField('shape')
     _sort(model.graph)
     try: model = _with_shapes(onnx, model)
     except Exception as e: raise NetworkError(f"file {path}: its shapes cannot be inferred: {_first_line(e)}") from None
-    arch = _architecture(*_OnnxReader(onnx, model.graph).read(), detail)
-    unknown = sum(not l['out_size'] for l in arch.stages[0]['layers'])
-    if unknown: warnings.warn(f"file {path}: the sizes of {unknown} of {len(arch.rows)} operations cannot be inferred and count as 0", stacklevel=2)
-    return arch
+    return _architecture(*_OnnxReader(onnx, model.graph).read(), detail)
 
 Architecture.from_onnx = staticmethod(from_onnx)
