@@ -316,7 +316,7 @@ def mine(
     "The modules that recur in networks, in the target's units, highest score first (see `mine_modules`)"
     self._fitted()
     labels, archs = (self.labels, self.train.archs) if archs is None else (None, self._archs(archs))
-    features = features or [k for k in self.encoder.categories if k not in ('stage', 'layer', *self.space.network)]
+    features = features or [k for k in self.space.categories if k not in ('stage', 'layer', *self.space.network, *self.space.continuous)]
     return mine_modules(self.net, self.shift, self.encoder, archs, hop, min_count, features, labels)
 
 @torch.no_grad()

@@ -84,16 +84,21 @@ def fidelity(data, archs, n, seed=0):
     "One row a network, read-out and group (most and least important block, one at random): accuracy before and after"
     y, (few, rest) = data.target('accuracy'), split(len(data), seed)
     ab = AutoBuild('accuracy', seed=seed).fit(labelled([archs[i] for i in few], y[few]), progress=False)
-    some = [i for i in rest if y[i]>np.median(y) and len(blocks(data.archs[i]))>=4][:n]
-    out, test, rng = [], curves(), np.random.default_rng(seed)
-    for i in tqdm(some, desc='fidelity'):
+    rng, test = np.random.default_rng(seed), curves()
+    for i in tqdm([i for i in rest if y[i]>np.median(y) and len(blocks(data.archs[i]))>=4][:n], desc='fidelity'):
         table, after = block_scores(ab, data.archs[i]), {}
         picks = [('random', 'random', table.index[rng.integers(len(table))])]
         for readout in ('drop', 'hop 1'): picks += [(readout, 'most', table[readout].idxmax()), (readout, 'least', table[readout].idxmin())]
-        for readout,group,b in picks:
+        for _,_,b in picks:
             if b not in after: after[b] = train(without(data.archs[i], *map(int, table.place[b].split())), data=test)
-            out.append(dict(network=i, readout=readout, group=group, block=table.place[b], predicted_drop=table['drop'][b], before=y[i], after=after[b]))
-    return out
+        yield [dict(network=i, readout=r, group=g, block=table.place[b], predicted_drop=table['drop'][b], before=y[i], after=after[b]) for r,g,b in picks]
+
+def keep(name, parts):
+    "Write a table again after every part"
+    rows = []
+    for part in parts:
+        rows += part
+        pd.DataFrame(rows).round(5).to_csv(results/f'case_{name}.csv', index=False)
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -104,7 +109,7 @@ def main():
     warnings.simplefilter('ignore')
     data = load_dataset('mnist1d')
     archs = graphs(data, results/'case_graphs.csv.xz')
-    for name,rows in (('ranking', [o for s in tqdm(range(asked.seeds), desc='ranking') for o in ranking(data, archs, s)]), ('fidelity', fidelity(data, archs, asked.networks))):
-        pd.DataFrame(rows).round(5).to_csv(results/f'case_{name}.csv', index=False)
+    keep('ranking', (ranking(data, archs, s) for s in tqdm(range(asked.seeds), desc='ranking')))
+    keep('fidelity', fidelity(data, archs, asked.networks))
 
 if __name__=='__main__': main()
