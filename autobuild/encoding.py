@@ -18,6 +18,7 @@ class Encoder:
     ):
         self.space, self.continuous = space, space.continuous
         self.categories = {k: v for k,v in space.categories.items() if k not in self.continuous}
+        if not all(s.is_chain for s in space.stages): self.categories = dict.fromkeys(('sources', 'readers'), tuple(range(5))) | self.categories
         self._code = {k: {c: i for i,c in enumerate(v)} for k,v in self.categories.items()}
         every = {f.name: f for s in space.stages for f in [*s.stage.values(), *s.layer.values()]} | space.network
         self._scale = {k: (every[k].low, every[k].high-every[k].low) for k in self.continuous}
@@ -33,7 +34,9 @@ class Encoder:
         arch:Architecture, # An architecture that the space allows
     ) -> list: # One (codes, values) a node
         "Every node of an architecture"
-        return [self.row(r) for r in arch.rows]
+        rows = arch.rows
+        if 'sources' in self.categories: rows = [dict(sources=min(i, 4), readers=min(o, 4))|r for r,(i,o) in zip(rows, _degrees(len(rows), arch.edges))]
+        return [self.row(r) for r in rows]
 
     def __call__(self,
         archs:list, # Architectures
@@ -47,6 +50,14 @@ class Encoder:
         values = torch.tensor([v for _,v in flat], dtype=torch.float32).reshape(len(flat), len(self.continuous))
         chain = all('edges' not in s for a in archs for s in a.stages)
         return Batch(codes, values, torch.as_tensor(sizes), None if chain else _sources(archs, starts, len(flat)))
+
+def _degrees(n:int, edges:list) -> list:
+    "(number of sources, number of readers) of each of n nodes"
+    out = [[0, 0] for _ in range(n)]
+    for i,j in edges:
+        out[j][0] += 1
+        out[i][1] += 1
+    return out
 
 # %% ../nbs/10_encoding.ipynb #3e322260
 class Batch:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .encoding import Batch, Encoder
+from .linear import LinearPart
 
 # %% ../nbs/30_gnn.ipynb #ecdca2da
 class FEMLP(nn.Module):
@@ -161,8 +162,10 @@ class HopNetwork(nn.Module):
         width:int=16, # Embedding size; the authors use one network of 32
         hops:int=4, # GATv2 layers, the authors' value: an m-hop embedding sees a module of m+1 layers
         seed:int=0, # Fixes the initial parameters
+        places:tuple=(), # Which categories say where a node stands (see `LinearPart`)
     ):
         super().__init__()
+        self.linear = LinearPart(choices, continuous, places)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embed = FEMLP(choices, continuous, members)

@@ -123,13 +123,13 @@ class StageGrid:
         behind = first+len(context.stages[self.u-1]['layers'])
         return at[:first]+self.module(context.network)+at[behind:], first, first+self.n
 
-def _verdict(readout, net, shift, norms, pooled):
-    "What the in-context read-outs make of graph norms (a hop each) and of the last hop's graph embeddings (members, n, width)"
+def _verdict(readout, net, shift, norms, pooled, linear):
+    "What the in-context read-outs make of graph norms (a hop each), of the last hop's graph embeddings (members, n, width), and of the linear part (n,)"
     y = net.regress(pooled) if readout!='context' else None
     if readout=='regressor': return y
     hops = range(min(2, len(net.layers)), len(net.layers)+1)
     z = sum(shift.graph_z(norms[m], m) for m in hops)/len(hops)
-    return z if readout=='context' else (z+y)/2
+    return z if readout=='context' else torch.lerp((z+y)/2, linear.expand_as(y), net.linear.share)
 
 def _split(nodes, shape, most=30_000):
     "Slices of a grid along its first axes, none of more than `most` modules, in the order of the modules' numbers: (nodes, shape) each"
@@ -146,7 +146,8 @@ def _in_context(net, shift, nodes, shape, readout):
     norms, full = [], (len(net.out), *shape)
     for h in chain_embeddings(net, nodes): norms.append(_mean([o.sum(-1) for o in h], full).flatten(1))
     pooled = _mean(h, (*full, h[0].shape[-1])).flatten(1, -2) if readout!='context' else None
-    return _verdict(readout, net, shift, norms, pooled)
+    linear = (net.linear.bias+sum(net.linear(*n) for n in nodes)).expand(shape).flatten()
+    return _verdict(readout, net, shift, norms, pooled, linear)
 
 def _alone(net, shift, nodes, shape, readout, stage, layers):
     "(members, modules): the stand-alone module's last or mean node norm at hop L-1, shifted"
@@ -164,7 +165,7 @@ def _assembled(net, shift, encoder, archs, readout, chunk=2048):
     for i in range(0, len(archs), chunk):
         batch = encoder(archs[i:i+chunk]).to(net.out.device)
         norms, pooled = net.embeddings(batch)
-        out.append(_verdict(readout, net, shift, graph_mean(norms, batch), pooled))
+        out.append(_verdict(readout, net, shift, graph_mean(norms, batch), pooled, net.linear.total(batch)))
     return torch.cat(out, 1)
 
 @torch.no_grad()

@@ -130,7 +130,7 @@ def _read(net, shift, encoder, archs, hop, chunk=20_000):
     for rows in np.split(np.arange(len(archs)), np.flatnonzero(np.diff(part))+1):
         batch = encoder([archs[i] for i in rows]).to(net.out.device)
         norms, pooled = net.embeddings(batch)
-        verdict = shift.rescale(_verdict('both', net, shift, graph_mean(norms, batch), pooled))
+        verdict = shift.rescale(_verdict('both', net, shift, graph_mean(norms, batch), pooled, net.linear.total(batch)))
         out.append(((norms[hop]-shift.nodes[0][hop])/shift.nodes[1][hop], verdict))
     return [torch.cat(o, 1).cpu().numpy() for o in zip(*out)]
 
