@@ -53,7 +53,7 @@ def _broken(at:pd.DataFrame, columns:int) -> pd.DataFrame:
 def graph_layout(
     arch:Architecture, # A network
     engine:str|None=None, # `networkx` or `graphviz`; Graphviz if its program `dot` is there, if left out
-    columns:int|None=None, # How many columns the levels are broken into; about as wide as high, if left out
+    columns:int|None=None, # How many columns the levels are broken into; so many that the figure is a little higher than wide, if left out
 ) -> pd.DataFrame: # One row a node: x from 0 (a node's width and the space beside it is 1), y from 0 downwards (a level is 1), level, column
     "Where each node is drawn"
     if engine is None: engine = 'graphviz' if shutil.which('dot') else 'networkx'
@@ -65,7 +65,7 @@ def graph_layout(
     at = _engines[engine](g)
     out = pd.DataFrame([at[v] for v in range(len(g))], columns=['x', 'level'])
     options = [_broken(out, n) for n in ([columns] if columns else range(1, 2+math.isqrt(out.level.max()+1)))]
-    return min(options, key=lambda o: abs(math.log((o.x.max()+1)/(o.y.max()+1)/.4)))
+    return min(options, key=lambda o: abs(math.log((o.x.max()+1)/(o.y.max()+1)/.3)))
 
 # %% ../nbs/93_views.ipynb #93a1000e
 def _label(row:dict, text:str) -> str:
@@ -174,7 +174,7 @@ h1 { font-size: 1.05rem; margin: 0 auto 0 0; overflow-wrap: anywhere; } h2 { fon
 input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: .2rem .55rem; } input { width: 16rem; } button { cursor: pointer; min-width: 2rem; }
 :focus-visible { outline: 3px solid var(--mark); outline-offset: 1px; } .faint { color: var(--faint); }
 #picture { position: relative; min-height: 0; } svg { display: block; width: 100%; height: 100%; cursor: grab; touch-action: none; user-select: none; }
-#legend { display: flex; flex-wrap: wrap; align-items: center; gap: 0 .4rem; font-size: 12px; } #bar { width: 7rem; height: .8rem; border: 1px solid var(--line); }
+#legend { display: flex; white-space: nowrap; align-items: center; gap: 0 .4rem; font-size: 12px; } #bar { width: 7rem; height: .8rem; border: 1px solid var(--line); }
 aside { display: grid; grid-template-rows: minmax(0, auto) minmax(9rem, 1fr); min-height: 0; border-left: 1px solid var(--line); } aside > section { overflow: auto; padding: .6rem .8rem; }
 #selected { max-height: 55vh; border-bottom: 1px solid var(--line); } dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: 0; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; } p { margin: .2rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: .1rem .4rem; border-bottom: 1px solid var(--line); white-space: nowrap; } .number { text-align: right; } td.paths { white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem; }
@@ -185,7 +185,7 @@ tbody tr { cursor: pointer; } tbody tr:hover, tr[aria-selected=true] { backgroun
 .picked .node { opacity: .4; } .picked .edge { opacity: .3; } .picked .node.sees { opacity: 1; } .picked .edge.sees { opacity: 1; stroke: var(--mark); stroke-width: 3; }
 .node.sees rect { stroke: var(--mark); stroke-width: 3; } .node.found rect { stroke: var(--pick); stroke-width: 4; } .node.selected rect { stroke: var(--mark); stroke-width: 6; } .picked .node.found { opacity: 1; }
 .node:focus rect { stroke: var(--ink); stroke-width: 4; stroke-dasharray: none; paint-order: stroke; } .node.selected:focus rect { stroke-width: 7; } .far .node.selected rect, .far .node:focus rect { stroke: var(--mark); stroke-width: 24; }
-@media (max-width: 720px) { body { display: block; height: auto; } #picture { height: 60vh; min-height: 20rem; } aside { display: block; border-left: 0; border-top: 1px solid var(--line); } #selected { max-height: none; } #list { max-height: 60vh; } input { flex: 1; } }
+@media (max-width: 720px) { body { display: block; height: auto; } #picture { height: 60vh; min-height: 20rem; } aside { display: block; border-left: 0; border-top: 1px solid var(--line); } #selected { max-height: none; } #list { max-height: 60vh; } h1 { flex-basis: 100%; } #bar { width: 4rem; } input { flex: 1; width: 8rem; } }
 """
 
 # %% ../nbs/93_views.ipynb #93a10023
@@ -292,7 +292,7 @@ _page = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"><title>{title}</title><style>{style}</style></head>
 <body><header><h1>{title}</h1><div id="legend"><span>{meaning}</span><span>{low}</span><span id="bar" style="background: linear-gradient(to right, {ramp})"></span><span>{high}</span></div>
-<input id="search" type="search" placeholder="Find operation or module ( / )" aria-label="Find an operation or a module path" aria-describedby="count"><span id="count" class="faint" role="status"></span>
+<input id="search" type="search" placeholder="Find ( / )" aria-label="Find an operation or a module path" aria-describedby="count"><span id="count" class="faint" role="status"></span>
 <button id="in" type="button" aria-label="Zoom in">+</button><button id="out" type="button" aria-label="Zoom out">&minus;</button><button id="fit" type="button">Fit</button></header>
 <section id="picture" aria-label="Picture"><svg role="group" aria-label="{title}: a graph of nodes. Arrow keys follow the edges, Enter selects."><defs><marker id="tip" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L6 3L0 6z" fill="context-stroke"/></marker></defs><g id="world"></g></svg></section>
 <aside><section id="selected" aria-label="Selected node" tabindex="0"><h2>Selected node</h2><p id="what" class="faint" aria-live="polite"></p><dl id="row"></dl></section>
