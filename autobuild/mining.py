@@ -14,7 +14,7 @@ from hashlib import blake2b
 import matplotlib.pyplot as plt, networkx as nx, numpy as np, pandas as pd, torch
 from matplotlib.axes import Axes
 
-from .encoding import Encoder
+from .encoding import Encoder, with_degrees
 from .gnn import HopNetwork, graph_mean
 from .importance import _verdict
 from .normalization import Shift
@@ -25,7 +25,7 @@ def _labels(arch:Architecture, features:list|None) -> list:
     "One text a node, `name=value` for each feature that identifies it"
     skip = {'stage', 'layer', *arch.network}
     def kept(r): return {k: v for k,v in r.items() if k not in skip} if features is None else {k: r[k] for k in features if k in r}
-    return [' '.join(f'{k}={v}' for k,v in kept(r).items()) for r in arch.rows]
+    return [' '.join(f'{k}={v}' for k,v in kept(r).items()) for r in (arch.rows if features is None else with_degrees(arch))]
 
 @lru_cache(maxsize=64)
 def _fields(n:int, edges:tuple, hop:int) -> list:
@@ -90,7 +90,7 @@ def find_modules(
 ) -> pd.DataFrame: # module, network, node: one row a node; the index counts the nodes of all networks
     "The module behind every node, by name; no labels and no trained network are needed"
     for k in features or []:
-        allowed = list(dict.fromkeys(k for a in archs for r in a.rows for k in r))
+        allowed = list(dict.fromkeys(k for a in archs for r in with_degrees(a) for k in r))
         if k not in allowed: raise ValueError(f"no node has a feature {k!r}; choose from {allowed}")
     known, labels = {}, [_labels(a, features) for a in archs]
     trees = [_unfolded(o, a.edges, hop, known) for o,a in zip(labels, archs)]

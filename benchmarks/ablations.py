@@ -18,6 +18,7 @@ table = Path(__file__).parent/'results/ablations.csv'
 tasks = ['nas_bench_macro', 'accel_nasbench', 'nas_bench_graph:cs', 'nas_bench_graph:arxiv']
 variants = {
     'default': {}, 'no ranking loss, y\' alone': dict(rank_weight=0, readout='regressor'), 'labels not ranked': {}, 'no warm-up': dict(warmup=0),
+    'no linear part': dict(linear=0), 'linear part takes half': dict(linear=.5),
     'read-out: norms in context': dict(readout='context'), 'read-out: regressor in context': dict(readout='regressor'),
     '1 network': dict(ensemble=1), '5 networks': dict(ensemble=5), '5 networks of width 32': dict(ensemble=5, width=32), '20 networks': dict(ensemble=20),
     '2 hops': dict(hops=2), '6 hops': dict(hops=6), '150 steps': dict(steps=150), '600 steps': dict(steps=600),

@@ -5,7 +5,7 @@
 
 A pool is a data set's labelled networks. N of them are drawn at random and labelled; every method then proposes ten of
 the rest. Noted are the best of these N + 10 evaluated networks, its regret to the pool's best in points (hundredths of
-the metric), Spearman between the method's scores and the metric on all networks not drawn, and seconds. Evolution and
+the metric), Spearman between the method's scores and the metric on all networks not drawn, and CPU seconds. Evolution and
 TPE spend N + 10 evaluations one by one, as they like. On NAS-Bench-Graph methods see validation accuracy and choose by it; regret
 and Spearman are of test accuracy. OFA-PN's labels are SURROGATES, outputs of the paper's authors' predictors.
 """
@@ -120,10 +120,10 @@ def cell(name, n, repeat, asked):
     rows = np.random.default_rng([repeat, n]).permutation(len(task.seen))[:n]
     rest = np.setdiff1d(np.arange(len(task.seen)), rows)
     for method in asked:
-        start = time.perf_counter()
+        start = time.process_time()
         if method in searchers: found = {method: (searchers[method](task, rows, n+10, repeat), None)}
         else: found = {k: (np.concatenate([rows, rest[np.argsort(-order[rest], kind='stable')[:10]]]), scores) for k,(order,scores) in scorers[method](task, rows, repeat).items()}
-        seconds = time.perf_counter()-start
+        seconds = time.process_time()-start
         for k,(evaluated,scores) in found.items():
             spearman = np.nan if scores is None else spearmanr(scores[rest], task.judged[rest])[0]
             out.append(dict(task=name, N=n, repeat=repeat, method=k, **row(task, evaluated, spearman, seconds)))
