@@ -82,6 +82,48 @@ class _ChainAttention(torch.autograd.Function):
         own[:,:-1] += before[:,1:]
         return own, to_x.sub_(to_b), gap.transpose(1, 2)@e, None
 
+class _GraphAttention(torch.autograd.Function):
+    "`attend` for any graph with its gradient by hand: along edges, so that a node costs what it reads, and part by part, so that what is between stays in the cache"
+    @staticmethod
+    def scores(s, t, src, dst, attention):
+        "(what the nodes offer to the edges, activations and scores of the nodes themselves, and of the edges)"
+        far = s.index_select(1, src)
+        x, y = F.leaky_relu_(s+t, .2), F.leaky_relu_(t.index_select(1, dst).add_(far), .2)
+        return far, x, y, x@attention, y@attention
+
+    @staticmethod
+    def forward(ctx, source, target, attention, parts):
+        out, shares = torch.empty_like(source), []
+        for nodes,_,src,dst in parts:
+            s = source[:,nodes]
+            far, _, _, own, edge = _GraphAttention.scores(s, target[:,nodes], src, dst, attention)
+            top = own.scatter_reduce(1, dst[None,:,None].expand_as(edge), edge, 'amax')
+            own, edge = own.sub_(top).exp_(), edge.sub_(top.index_select(1, dst)).exp_()
+            total = own.index_add(1, dst, edge)
+            shares += [own.div_(total), edge.div_(total.index_select(1, dst))]
+            out[:,nodes] = (s*own).index_add_(1, dst, far.mul_(edge))
+        ctx.save_for_backward(source, target, attention, *shares)
+        ctx.parts = parts
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        source, target, attention, *shares = ctx.saved_tensors
+        to_source, to_target, to_attention = torch.empty_like(source), torch.empty_like(target), torch.zeros_like(attention)
+        for (nodes,_,src,dst),own,edge in zip(ctx.parts, shares[::2], shares[1::2]):
+            s, g = source[:,nodes], grad[:,nodes]
+            far, x, y, _, _ = _GraphAttention.scores(s, target[:,nodes], src, dst, attention)
+            back = g.index_select(1, dst)
+            to_own, to_edge = own*(g*s).sum(-1, keepdim=True), edge*far.mul_(back).sum(-1, keepdim=True)
+            mean = to_own.index_add(1, dst, to_edge)
+            to_own.addcmul_(own, mean, value=-1)
+            to_edge.addcmul_(edge, mean.index_select(1, dst), value=-1)
+            to_attention += x.transpose(1, 2)@to_own + y.transpose(1, 2)@to_edge
+            u, v = (torch.ops.aten.leaky_relu_backward(e*attention.transpose(1, 2), o, .2, True) for e,o in ((to_own, x), (to_edge, y)))
+            to_source[:,nodes] = torch.addcmul(u, own, g).index_add_(1, src, back.mul_(edge).add_(v))
+            to_target[:,nodes] = u.index_add_(1, dst, v)
+        return to_source, to_target, to_attention, None
+
 class _NormRelu(torch.autograd.Function):
     "Batch normalisation over the nodes and ReLU, with their gradient by hand; also gives the batch's mean and variance"
     @staticmethod
@@ -135,9 +177,7 @@ class GATv2(nn.Module):
     def forward(self, h, batch): # (members, nodes, in), a Batch -> (members, nodes, width)
         source, target = self.project(h)
         if batch.is_chain: read = _ChainAttention.apply(source, target, self.attention, batch.first)
-        else:
-            others = [source[:,s.clamp(min=0)] for s in batch.sources]
-            read = attend([source, *others], target, self.attention, list(batch.sources<0))
+        else: read = _GraphAttention.apply(source, target, self.attention, batch.parts())
         out = self.normalize(read)
         return out+h if self.residual else out
 
