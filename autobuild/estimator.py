@@ -29,7 +29,7 @@ from .mining import mine_modules
 from .normalization import Shift
 from .spaces import Architecture, Space
 from .targets import Expression, TargetError
-from .training import Recipe, folds, held_out, train_network
+from .training import Recipe, fit_linear, folds, held_out, train_network
 
 # %% ../nbs/90_estimator.ipynb #c790d5ee
 class AutoBuildWarning(UserWarning):
@@ -46,11 +46,12 @@ class AutoBuild:
         width:int=16, # Embedding size; ten networks of 16 rank better than five of the paper's 32 and take less time
         hops:int=4, # GATv2 layers, the paper's
         device:str='cpu', # Where torch computes
+        linear:float|None=None, # Share of the linear part in predictions and module scores; None finds it from held-out networks, 0 leaves it out
         **recipe, # Settings of `Recipe`: steps, warmup, lr, batch, rank_weight, weight_decay
     ):
         if ensemble<1: raise ValueError(f"ensemble is the number of networks, at least 1, not {ensemble}")
         self.target, self.ensemble, self.seed, self.readout, self.n_contexts = Expression(target), ensemble, seed, readout, contexts
-        self.width, self.hops, self.device, self.recipe = width, hops, device, Recipe(**recipe)
+        self.width, self.hops, self.device, self.linear, self.recipe = width, hops, device, linear, Recipe(**recipe)
         self.train = None
 
     def fit(self,
@@ -62,8 +63,9 @@ class AutoBuild:
         if np.ptp(labels)==0: raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
         self._set(data, labels)
         rows = folds(len(data), self.ensemble, self.seed)
-        train_network(self.net, self.batch, (labels-labels.mean())/labels.std(), rows, self.recipe, self.seed, progress)
-        self.heldout = held_out(self.net, self.batch, labels, rows)
+        y = (labels-labels.mean())/labels.std()
+        train_network(self.net, self.batch, y, rows, self.recipe, self.seed, progress)
+        self.heldout = held_out(self.net, self.batch, labels, rows, fit_linear(self.net, self.batch, y, rows, self.linear))
         self.shift = Shift.fit(self.net, self.batch, data.archs, labels)
         for w in self.diagnose(): warnings.warn(w, AutoBuildWarning, stacklevel=2)
         return self
@@ -74,8 +76,9 @@ class AutoBuild:
         self.batch = self.encoder(data.archs).to(self.device)
         pick = np.random.default_rng(self.seed).permutation(len(data))[:self.n_contexts]
         self.contexts, self._scores, self._others = [data.archs[i] for i in pick], {}, {}
-        choices = [len(o) for o in self.encoder.categories.values()]
-        self.net = HopNetwork(choices, len(self.encoder.continuous), self.ensemble, self.width, self.hops, self.seed).to(self.device)
+        choices, names = [len(o) for o in self.encoder.categories.values()], list(self.encoder.categories)
+        places = tuple(names.index(k) for k in ('stage', 'layer') if k in names)
+        self.net = HopNetwork(choices, len(self.encoder.continuous), self.ensemble, self.width, self.hops, self.seed, places).to(self.device)
 
     def _fitted(self):
         if self.train is None: raise ValueError("this AutoBuild is not fitted yet: call fit(data) first")
@@ -90,7 +93,7 @@ class AutoBuild:
     def predict(self,
         data, # `LabelledData`, or a list of architectures
     ) -> np.ndarray: # One value an architecture, in the target's units
-        "The ensemble's prediction: the mean of what the regressor and the standardised norms of hops 2 to M say, or one of them if the default read-out says so"
+        "The ensemble's prediction: the mean of what the regressor and the standardised norms of hops 2 to M say, blended with the linear part, or one of them if the default read-out says so"
         return self._predict(self._archs(data))
 
     def _predict(self, archs): return self._members(archs).mean(0)
@@ -218,7 +221,7 @@ def _other(ab, name:str):
     if name not in ab._others:
         if name not in ab.train.metrics:
             raise TargetError(f"where: {name!r} is not known; computed quantities are {list(ab.train.quantities)}, labelled columns {ab.train.metrics}, and 'predicted'")
-        other = AutoBuild(name, ab.ensemble, ab.seed, ab.readout, ab.n_contexts, ab.width, ab.hops, ab.device, **asdict(ab.recipe))
+        other = AutoBuild(name, ab.ensemble, ab.seed, ab.readout, ab.n_contexts, ab.width, ab.hops, ab.device, ab.linear, **asdict(ab.recipe))
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', AutoBuildWarning)
             ab._others[name] = other.fit(ab.train, progress=False)
@@ -376,7 +379,7 @@ def save(
     save_file(tensors, path/'model.safetensors')
     self.train.to_csv(path/'train.csv')
     held = None if self.heldout is None else self.heldout.to_dict()
-    settings = dict(target=str(self.target), ensemble=self.ensemble, seed=self.seed, readout=self.readout, contexts=self.n_contexts, width=self.width, hops=self.hops, **asdict(self.recipe))
+    settings = dict(target=str(self.target), ensemble=self.ensemble, seed=self.seed, readout=self.readout, contexts=self.n_contexts, width=self.width, hops=self.hops, linear=self.linear, **asdict(self.recipe))
     labels = [[u, l, *v] for (u,l),v in self.shift.labels.items()]
     (path/'model.json').write_text(json.dumps(dict(format=1, settings=settings, space=self.space.spec, data=dict(name=self.train.name, note=self.train.note), heldout=held, labels=labels), indent=1), encoding='utf-8')
 
