@@ -97,7 +97,7 @@ def operation_space(
     wrong = next((k for k in features if k not in every), None)
     if wrong: raise SpaceError(f"feature {wrong!r} is not a column of imported networks; choose from {', '.join(every)}")
     found = {k: Counter(v for a in archs for v in {l[k] for l in a.stages[0]['layers']}) for k in features if k in categories}
-    ranges = {k: (min(l[k] for l in rows), max(l[k] for l in rows)) for k in features if k in numbers}
+    ranges = {k: (min(int(l[k]) for l in rows), max(int(l[k]) for l in rows)) for k in features if k in numbers}
     return GraphSpace(name, {k: sorted((v for v,n in c.items() if n>=min_count), key=_natural) for k,c in found.items()}, {k: o for k,o in ranges.items() if o[0]<o[1]})
 
 def _natural(v) -> list:

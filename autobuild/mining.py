@@ -103,7 +103,8 @@ def find_modules(
 
 # %% ../nbs/75_mining.ipynb #b69ebba7
 def _short(label:str) -> str:
-    "A node's label without the names of features whose value is a word"
+    "A node's label without features that say nothing (`-`), and without the names of those whose value is a word"
+    label = ' '.join(o for o in label.split(' ') if not o.endswith('=-'))
     return re.sub(r'\w+=(?!(?:True|False|None)\b)(?=[^\W\d])', '', label) or 'node'
 
 def _text(g:nx.DiGraph, most:int=8) -> str:

@@ -139,9 +139,10 @@ def shift_table(
     stage:int=1, # From 1
 ) -> pd.DataFrame: # One row a module that has layers: layers, norm, score
     "Every module of a stage: the norm of its last node, and the score after the distribution shift"
+    score = ab.module_scores(stage, 'last').mean(0)
     layers = Modules(ab.space.stages[stage-1]).layers()
     norm = module_scores(ab.net, _unshifted(ab.shift), ab.encoder, stage, ab.contexts, 'last').mean(0)
-    out = pd.DataFrame(dict(layers=layers, norm=norm, score=ab.module_scores(stage, 'last').mean(0)))
+    out = pd.DataFrame(dict(layers=layers, norm=norm, score=score))
     return out[out.layers>0].reset_index(drop=True)
 
 # %% ../nbs/92_plots.ipynb #245116c1
