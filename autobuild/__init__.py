@@ -4,6 +4,6 @@ __version__ = "0.1.0"
 from .datasets import datasets, load_dataset
 from .data import LabelledData, Quantity, read_data
 from .estimator import AutoBuild
-from . import onnx_files # gives Architecture.from_onnx
+from . import fronts, onnx_files # give AutoBuild.construct_front and Architecture.from_onnx
 from .graph_spaces import operation_space
 from .spaces import Architecture, Space

@@ -10,7 +10,7 @@ import autobuild
 
 root = Path(__file__).resolve().parent.parent
 modules = [f'autobuild.{o.name}' for o in pkgutil.iter_modules(autobuild.__path__) if not o.name.startswith('_')]
-optional = 'torchsort mnist1d nas_bench_graph torch_geometric nbdev moocore'.split()
+optional = 'torchsort mnist1d nas_bench_graph torch_geometric nbdev'.split()
 # Traces of one machine: its folders, and where it gets packages from
 private = re.compile(r'(?<![\w+/.-])/(work|root|home/\w+|Users/\w+)/|/site-packages/|://(localhost|127\.0\.0\.1|[\w.-]+/simple\b)|file:///|artifactory|devpi')
 
