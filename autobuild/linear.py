@@ -53,14 +53,25 @@ class LinearPart(nn.Module):
         for i in range(batch.values.shape[1]): out.index_put_((batch.graph, first+i), batch.values[:,i], accumulate=True)
         return out.cpu().numpy()
 
+    def levels(self, x): # (n, terms) -> (n, terms of all levels)
+        "The terms, and their sums over layers and over stages"
+        x, k = x.reshape(len(x), *self.sizes, -1), len(self.sizes)
+        return np.concatenate([x.sum(tuple(range(i, k+1))).reshape(len(x), -1) for i in range(1, k+2)], 1)
+
+    def fold(self, weights): # (terms of all levels,) -> (terms,)
+        "The weight of each term, with those of its stage and of the whole network added"
+        shapes = [(*self.sizes[:i], *[1]*(len(self.sizes)-i), self.per_place) for i in range(len(self.sizes)+1)]
+        parts = np.split(weights, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
+        return np.broadcast_to(sum(w.reshape(s) for w,s in zip(parts, shapes)), shapes[-1]).ravel()
+
     def fit(self,
         batch:Batch, # Labelled networks
         labels:np.ndarray, # (n,) standardised labels
         rows:list=(), # Training rows, as `folds` gives them
     ) -> np.ndarray: # (members, n): predictions of one more fit for each of `rows`
         "Fit by ridge regression, the penalty chosen by leave-one-out on at most 3,000 networks"
-        x, y = self.terms(batch), np.asarray(labels, np.float32)
+        x, y = self.levels(self.terms(batch)), np.asarray(labels, np.float32)
         ridge = Ridge(RidgeCV(np.logspace(-2, 3, 11)).fit(x[:3000], y[:3000]).alpha_).fit(x, y)
-        self.weight.copy_(torch.as_tensor(ridge.coef_))
+        self.weight.copy_(torch.as_tensor(self.fold(ridge.coef_)))
         self.bias.copy_(torch.as_tensor(ridge.intercept_))
         return np.stack([Ridge(ridge.alpha).fit(x[r], y[r]).predict(x) for r in rows]) if len(rows) else np.zeros((0, len(y)), np.float32)
