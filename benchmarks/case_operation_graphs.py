@@ -6,7 +6,8 @@ Graphs: all 600 networks are built as PyTorch modules, imported through torch.ex
 Ranking: 60 labels are drawn; the same recipe learns from their operation graphs and from their stage sequences, ridge
 regression from one-hot stage sequences. All rank the other 540. Fidelity: in networks that were not trained on and are
 in the upper half of the labels, one block is replaced by the smallest that the space has (kernel 1, expansion 1, no
-squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label.
+squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label; the predictor is the graph network
+alone, without its linear part.
 """
 import argparse, json, warnings
 from pathlib import Path
@@ -83,7 +84,7 @@ def block_scores(ab, arch):
 def fidelity(data, archs, n, seed=0):
     "One row a network, read-out and group (most and least important block, one at random): accuracy before and after"
     y, (few, rest) = data.target('accuracy'), split(len(data), seed)
-    ab = AutoBuild('accuracy', seed=seed).fit(labelled([archs[i] for i in few], y[few]), progress=False)
+    ab = AutoBuild('accuracy', seed=seed, linear=0).fit(labelled([archs[i] for i in few], y[few]), progress=False)
     rng, test = np.random.default_rng(seed), curves()
     for i in tqdm([i for i in rest if y[i]>np.median(y) and len(blocks(data.archs[i]))>=4][:n], desc='fidelity'):
         table, after = block_scores(ab, data.archs[i]), {}

@@ -1,7 +1,7 @@
 """How long the main steps take on one thread, against a stated reference in the same run.
 
     python benchmarks/speed.py            # everything, adds to benchmarks/results/speed.csv row by row
-    python benchmarks/speed.py score      # one part: fit, ensemble, score, construct, scale
+    python benchmarks/speed.py score      # one part: fit, ensemble, score, construct, labels, modules
 
 The reference for fits and scores is `reference.py`: the paper's method as a PyTorch Geometric loop with the authors'
 settings. OFA-PN's labels are SURROGATES; times do not depend on where labels come from. Every part runs in a process
@@ -15,7 +15,6 @@ from scipy.stats import spearmanr
 
 from autobuild import Architecture, AutoBuild, LabelledData, Space, load_dataset
 from autobuild.construction import best_products, best_within
-from autobuild.datasets import _ofa_space
 from autobuild.encoding import Encoder
 from autobuild.importance import Modules
 
@@ -69,8 +68,9 @@ def ensemble():
         note(f'fit with the defaults on 100 labels of {name}', min(timed(lambda: AutoBuild().fit(train, progress=False))[0] for _ in range(2)), wanted='8 s')
 
 def ofa_space(name):
-    "The space of OFA-MBv3 or OFA-PN, which needs no labels"
-    return _ofa_space(f'ofa_{name}', dict(mbv3=5, pn=6)[name], [192, 208, 224])
+    "The space of OFA-MBv3 or OFA-PN, which needs no labels; PN's last stage of one layer is merged with the stage before it, as in the paper"
+    layer = dict(expansion=[3,4,6], kernel=[3,5,7])
+    return Space(f'ofa_{name}', [dict(layers=[3,4,5] if name=='pn' and u==4 else [2,3,4], layer=layer) for u in range(5)], dict(resolution=[192, 208, 224]))
 
 def labelled(space, n=300, seed=0):
     "Random networks with a made-up label, for spaces whose times are measured without labels at hand"
@@ -120,8 +120,8 @@ def construct():
     seconds, front = timed(lambda: ab.construct_front(['accuracy', '-latency_gpu'], progress=False))
     note(f'construct_front for accuracy and GPU latency, {len(front)} networks, the second predictor fitted on the way', seconds)
 
-def scale():
-    "How cost grows with labels and with modules"
+def labels():
+    "How the cost of a fit grows with labels"
     warm()
     warnings.simplefilter('ignore')
     space = ofa_space('mbv3')
@@ -129,6 +129,10 @@ def scale():
         data = labelled(space, n)
         seconds, _ = timed(lambda: AutoBuild(ensemble=1).fit(data, progress=False))
         note(f'fit one network on {n:,} labels', seconds, labels=n)
+
+def modules():
+    "How the cost of the best modules grows with the modules of a stage"
+    warnings.simplefilter('ignore')
     for choices,layers in ((10, 3), (10, 4), (10, 5), (10, 6), (10, 7)):
         data = labelled(Space('long', [dict(layers=[layers], layer=dict(op=list(range(choices))))]*2), 50)
         ab = AutoBuild(ensemble=1, contexts=1, steps=5).fit(data, progress=False)
@@ -140,7 +144,7 @@ def run(part):
     globals()[part]()
 
 if __name__=='__main__':
-    for part in sys.argv[1:] or ['fit', 'ensemble', 'score', 'construct', 'scale']:
+    for part in sys.argv[1:] or ['fit', 'ensemble', 'score', 'construct', 'labels', 'modules']:
         job = multiprocessing.get_context('spawn').Process(target=run, args=(part,))
         job.start()
         job.join()
