@@ -62,7 +62,7 @@ class LinearPart(nn.Module):
         "The weight of each term, with those of its stage and of the whole network added"
         shapes = [(*self.sizes[:i], *[1]*(len(self.sizes)-i), self.per_place) for i in range(len(self.sizes)+1)]
         parts = np.split(weights, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
-        return np.broadcast_to(sum(w.reshape(s) for w,s in zip(parts, shapes)), shapes[-1]).ravel()
+        return np.broadcast_to(sum(w.reshape(s) for w,s in zip(parts, shapes)), shapes[-1]).flatten()
 
     def fit(self,
         batch:Batch, # Labelled networks

@@ -129,7 +129,7 @@ def fit_linear(
         out = np.stack([~np.isin(np.arange(len(y)), r) for r in rows])
         graph = _both(net, batch)[2].cpu().numpy()
         apart, error = (linear-graph)[out], (y-graph)[out]
-        share = float(np.clip((apart*error).sum()/((apart**2).sum()+1e-12), 0, .5))
+        share = float(np.clip((apart*error).sum()/((apart**2).sum()+1e-12), 0, .25))
     net.linear.share.fill_(share)
     return linear
 
