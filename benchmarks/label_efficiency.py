@@ -2,6 +2,7 @@
 
     python benchmarks/label_efficiency.py                  # adds to benchmarks/results/label_efficiency.csv, resumable
     python benchmarks/label_efficiency.py --repeats 5 --tasks nas_bench_macro
+    python benchmarks/label_efficiency.py --summary        # means and mean ranks of what is saved
 
 A pool is a data set's labelled networks. N of them are drawn at random and labelled; every method then proposes ten of
 the rest. Noted are the best of these N + 10 evaluated networks, its regret to the pool's best in points (hundredths of
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib, numpy as np, pandas as pd, torch
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, wilcoxon
 from tqdm.auto import tqdm
 
 import baselines, reference
@@ -139,6 +140,25 @@ def cell(name, n, repeat, asked):
             out.append(dict(task=name, N=n, repeat=repeat, method=k, **row(task, evaluated, spearman, seconds)))
     return out
 
+def holm(p):
+    "Holm's correction of a Series of p-values"
+    p = p.sort_values()
+    return (p*np.arange(len(p), 0, -1)).cummax().clip(upper=1)
+
+def ranking(runs, first='AutoBuild'):
+    "Mean rank by regret within every draw, and Wilcoxon's test of the paired ranks against one method, two-sided, with Holm's correction"
+    ranks = runs.pivot_table(index=['task', 'N', 'repeat'], columns='method', values='regret').dropna().rank(axis=1)
+    p = holm(pd.Series({m: wilcoxon(ranks[m], ranks[first]).pvalue for m in ranks if (ranks[m]!=ranks[first]).any()}))
+    return pd.DataFrame(dict(mean_rank=ranks.mean(), p=p, draws=len(ranks))).sort_values('mean_rank')
+
+def summary(runs):
+    "Print the tables: what the recipe was chosen without, the data set photo and N = 75, comes last"
+    fresh = (runs.N==75) | runs.task.isin(kept_out)
+    for title,part in (('all but the kept-out', runs[~fresh]), ('kept out of every choice', runs[fresh])):
+        if not len(part): continue
+        print(f'== {title}, {part.repeat.nunique()} repeats', ranking(part).round(4).to_string(), sep='\n')
+        for k in ('regret', 'spearman', 'seconds'): print(k, part.groupby(['method', 'task', 'N'])[k].mean().unstack(0).dropna(axis=1, how='all').round(3).to_string(), sep='\n')
+
 _tasks = {}
 def loaded(name):
     "A task, loaded once a process"
@@ -153,7 +173,9 @@ def main():
     ask.add_argument('--repeats', type=int, default=20)
     ask.add_argument('--jobs', type=int, default=2)
     ask.add_argument('--table', type=Path, default=results/'label_efficiency.csv')
+    ask.add_argument('--summary', action='store_true')
     asked = ask.parse_args()
+    if asked.summary: return summary(pd.read_csv(asked.table))
     done = set(pd.read_csv(asked.table)[['task', 'N', 'repeat', 'method']].itertuples(index=False, name=None)) if asked.table.exists() else set()
     todo = [(t, n, r, [m for m in asked.methods if (t, n, r, m) not in done]) for r,t,n in itertools.product(range(asked.repeats), asked.tasks, asked.labels)]
     todo = [o for o in todo if o[-1]]
