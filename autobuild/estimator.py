@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import kendalltau, spearmanr
 from tqdm.auto import tqdm
 
-from .budgets import Classes, QuantityCosts, upper_limits
+from .budgets import Classes, QuantityCosts, stage_keys, upper_limits
 from .construction import class_products
 from .data import DataError, LabelledData, Quantity, read_data
 from .datasets import DatasetError, load_dataset
@@ -236,8 +236,7 @@ def _costs(ab, name:str) -> tuple:
             return classes, QuantityCosts(quantity, classes)
         except ValueError: pass
     classes = Classes(ab.space, by_cost=False)
-    if quantity is None: means = [_other(ab, name).module_scores(u).mean(0).astype(float) for u in range(1, len(ab.space.stages)+1)]
-    else: means = [_sampled_costs(ab, quantity, u) for u in range(1, len(ab.space.stages)+1)]
+    means = _stage_scores(ab, name)
     centre = np.mean(_column(ab, name, ab.contexts))
     parts = [m-centre*(1-1/len(means)) for m in means]
     return classes, lambda k: [p[rows] for p,rows in zip(parts, classes.subsets[k])]
@@ -245,14 +244,29 @@ def _costs(ab, name:str) -> tuple:
 def _sampled_costs(ab, quantity, stage:int) -> np.ndarray:
     "A computed quantity's mean over a few contexts for every module of a stage: a guide, since the real value is checked afterwards"
     modules = Modules(ab.space.stages[stage-1])
-    def put(c, i): return Architecture([*c.stages[:stage-1], modules.config(i), *c.stages[stage:]], **c.network)
-    return np.mean([quantity([put(c, i) for i in range(len(modules))]) for c in ab.contexts[:2]], 0)
+    return np.mean([quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))]) for c in ab.contexts[:2]], 0)
+
+def _count_once(ab, scores:list, value) -> list:
+    "Module scores without the effect of a tied feature in all stages but the first that has it; `value` says what networks are worth"
+    out = [np.array(s, float) for s in scores]
+    for (u,k),*others in ab.space.ties:
+        for choice in ab.space.stages[u-1].stage[k].choices:
+            tied = [ab.space.put(c, u, dict(c.stages[u-1], **{k: choice})) for c in ab.contexts if c.stages[u-1]['layers']]
+            effect = np.mean(value(tied))-np.mean(value(ab.contexts)) if tied else 0.
+            for v,name in others: out[v-1][[key==(choice,) for key in stage_keys(Modules(ab.space.stages[v-1]), [name])]] -= effect
+    return out
+
+def _stage_scores(ab, name:str, progress:bool=False) -> list:
+    "Every stage's module scores for the target, another labelled column or a computed quantity, such that a network's value is their sum but for a constant"
+    stages = tqdm(range(1, len(ab.space.stages)+1), desc=f'modules for {name}', leave=False, delay=1, disable=not progress)
+    if name in ab.train.quantities: return _count_once(ab, [_sampled_costs(ab, ab.train.quantities[name], u) for u in stages], ab.train.quantities[name])
+    model = ab if name==str(ab.target) else _other(ab, name)
+    return _count_once(model, [model.module_scores(u).mean(0) for u in stages], model._predict)
 
 def _candidates(ab, limits:dict, progress:bool):
     "Networks from the module scores, best total first, within the tightest budget; a module's score is a whole network's value, so all but one of the contexts' means are taken off"
     centre = ab._predict(ab.contexts).mean()
-    stages = tqdm(range(1, len(ab.space.stages)+1), desc='score modules', leave=False, delay=1, disable=not progress)
-    scores = [ab.module_scores(u).mean(0).astype(float) for u in stages]
+    scores = _stage_scores(ab, str(ab.target), progress)
     modules, net = [Modules(s) for s in ab.space.stages], _best_network_choice(ab)
     name = next((k for k in limits if k in ab.train.quantities), next(iter(limits), None))
     classes, costs = _costs(ab, name) if name else (Classes(ab.space, by_cost=False), None)

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from .budgets import Classes
 from .construction import class_products
 from .data import LabelledData
-from .estimator import AutoBuild, _column, _network_choices, _other, _sampled_costs
+from .estimator import AutoBuild, _column, _network_choices, _other, _stage_scores
 from .importance import Modules
 from .spaces import Architecture
 from .targets import Expression, TargetError
@@ -53,14 +53,11 @@ def simplex(
 def _objective(ab, name, progress):
     "(scores of every stage's modules, value of each choice of network features, spread) of one objective, larger is better"
     sign, name = (-1, name[1:]) if name.startswith('-') else (1, name)
-    stages, choices = range(1, len(ab.space.stages)+1), _network_choices(ab)
+    choices = _network_choices(ab)
     settled = [[Architecture(c.stages, **o) for c in ab.contexts] for o in choices]
-    if name in ab.train.quantities: scores, known = [_sampled_costs(ab, ab.train.quantities[name], u) for u in stages], np.asarray(ab.train.quantities[name](ab.train.archs), float)
-    else:
-        model = ab if name==str(ab.target) else _other(ab, name)
-        scores, known = [model.module_scores(u).mean(0).astype(float) for u in tqdm(stages, desc=f'modules for {name}', leave=False, delay=1, disable=not progress)], model.labels
+    known = ab.train.quantities[name](ab.train.archs) if name in ab.train.quantities else ab.labels if name==str(ab.target) else _other(ab, name).labels
     values = [np.mean(_column(ab, name, nets)) for nets in settled] if len(choices)>1 else [0.]
-    return [sign*s for s in scores], sign*np.array(values), np.std(known) or 1.
+    return [sign*s for s in _stage_scores(ab, name, progress)], sign*np.array(values), np.std(np.asarray(known, float)) or 1.
 
 def construct_front(
     self:AutoBuild, # Fitted

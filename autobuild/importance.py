@@ -117,11 +117,13 @@ class StageGrid:
     def inside(self,
         context:Architecture, # Whose stage is replaced
     ) -> tuple: # (nodes, first, last): positions of the module in the chain
-        "The context's nodes with the module in place"
-        at = [self._tensor([r], [1]*len(self.shape)) for r in self.encoder.rows(context)]
+        "The context's nodes with the module in place; those tied to a feature of the module's stage vary with it"
+        space = self.encoder.space
+        owns = self.own if any(u==self.u for group in space.ties for u,_ in group) else self.own[:1]
+        nets = [space.put(context, self.u, dict(own, layers=self.layer[:1]*self.n)) for own in owns]
+        at = [self._tensor(rows, [len(owns)]+[1]*self.n) for rows in zip(*map(self.encoder.rows, nets))]
         first = sum(len(s['layers']) for s in context.stages[:self.u-1])
-        behind = first+len(context.stages[self.u-1]['layers'])
-        return at[:first]+self.module(context.network)+at[behind:], first, first+self.n
+        return at[:first]+self.module(context.network)+at[first+self.n:], first, first+self.n
 
 def _verdict(readout, net, shift, norms, pooled, linear):
     "What the in-context read-outs make of graph norms (a hop each), of the last hop's graph embeddings (members, n, width), and of the linear part (n,)"
@@ -182,7 +184,6 @@ def score_parts(
     space, modules = encoder.space, Modules(encoder.space.stages[stage-1])
     chain, alone = all(s.is_chain for s in space.stages), readout in ('last', 'mean')
     if not chain and alone: raise ValueError(f"read-out {readout!r} reads chains; this space has cells: choose 'both', 'context' or 'regressor'")
-    def replaced(c, i): return Architecture([*c.stages[:stage-1], modules.config(i), *c.stages[stage:]], **c.network)
     def given(scores): return (scores if alone and n else shift.rescale(scores)).cpu().numpy()
     for t,(n,_) in enumerate(modules.stage.topologies):
         if chain and n:
@@ -196,7 +197,7 @@ def score_parts(
             if len(space.stages)==1: stand = contexts[:1]
             for i in range(modules.starts[t], modules.starts[t+1], 2048):
                 some = range(i, min(i+2048, modules.starts[t+1]))
-                yield given(sum(_assembled(net, shift, encoder, [replaced(c, i) for i in some], 'context' if alone else readout) for c in stand)/len(stand))
+                yield given(sum(_assembled(net, shift, encoder, [space.put(c, stage, modules.config(i)) for i in some], 'context' if alone else readout) for c in stand)/len(stand))
 
 def module_scores(
     net:HopNetwork, # Trained, in evaluation mode

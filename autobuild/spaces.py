@@ -11,7 +11,7 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
+import networkx as nx, pandas as pd
 
 # %% ../nbs/00_spaces.ipynb #92b33540
 class SpaceError(ValueError):
@@ -316,12 +316,28 @@ class Space:
         for i in range(1000*n+10_000):
             if len(out)==n: break
             a = Architecture([s.sample(rng) for s in self.stages], **{k: f.sample(rng) for k,f in self.network.items()})
-            for (u,f),(v,g) in self.equal:
-                s, t = a.stages[u-1], a.stages[v-1]
-                if s['layers'] and t['layers'] and s[f] in self.stages[v-1].stage[g].choices: t[g] = s[f]
+            for (u,_),*_ in self.ties: a = self.put(a, u, a.stages[u-1])
             if any(s['layers'] for s in a.stages) and not self._broken(a): out[str(a) if distinct else i] = a
         if len(out)<n: raise SpaceError(f"only {len(out)} of {n} distinct networks found in space {self.name!r}, which has about {self.size():.3g}")
         return list(out.values())
+
+    @cached_property
+    def ties(self) -> list: # Lists of (stage, feature), each sorted by stage
+        "The groups of stage features that constraints make equal"
+        return [sorted(group) for group in nx.connected_components(nx.Graph(self.equal))]
+
+    def put(self,
+        arch:Architecture, # A network of the space
+        stage:int, # From 1
+        module:dict, # The stage part of an architecture
+    ) -> Architecture: # A new network
+        "The network with one stage replaced; features of other stages that must equal one of the new module's follow it"
+        stages = [*arch.stages[:stage-1], module, *arch.stages[stage:]]
+        for group in self.ties if module['layers'] else ():
+            for value in [module[k] for u,k in group if u==stage]:
+                for u,k in group:
+                    if stages[u-1]['layers'] and value in self.stages[u-1].stage[k].choices: stages[u-1] = dict(stages[u-1], **{k: value})
+        return Architecture(stages, **arch.network)
 
     def size(self) -> int: # Exact without constraints, an upper bound with them
         "How many networks the space holds"
