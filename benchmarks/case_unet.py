@@ -1,0 +1,179 @@
+"""Diffusion U-Nets for inpainting, trained for real on a CPU: 68 labels, then what different ways pick from them.
+
+    python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
+    python benchmarks/case_unet.py labels     # 68 random networks, eight of them with three seeds
+    python benchmarks/case_unet.py picks      # choose four networks in each way, from all 68 labels and from fewer
+    python benchmarks/case_unet.py train      # train what was picked, three seeds each
+    python benchmarks/case_unet.py pictures   # inpaintings of the best and of the worst labelled network
+
+Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again goes on.
+"""
+import json, math, sys, time
+from functools import cache
+from pathlib import Path
+
+import numpy as np, torch
+import torch.nn.functional as F
+from scipy.linalg import sqrtm
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+from tqdm import tqdm
+
+from autobuild.unets import UNet, unet_costs, unet_space
+
+space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
+limit = 6_000_000       # multiply-accumulates of one image: without a limit the largest network would simply win
+networks, reseeded, seed = 68, 8, 2026
+here = Path(__file__).parent/'results'
+log = here/'case_unet_runs.jsonl'
+
+# --- the task ---
+
+@cache
+def scenes(n, part, seed):
+    "(n, 1, 16, 16) scenes in -1..1 and their four classes: digits in a square, the same class along each diagonal"
+    x, y = load_digits(return_X_y=True)
+    rows = train_test_split(np.arange(len(y)), test_size=600, stratify=y, random_state=0)[part=='held out']
+    rng = np.random.default_rng(seed)
+    of = [rows[y[rows]==c] for c in range(10)]
+    a, b = rng.integers(10, size=(2, n))
+    classes = np.stack([a, b, b, a], 1)
+    pick = np.array([[rng.choice(of[c]) for c in row] for row in classes])
+    tiles = x[pick].reshape(n, 2, 2, 8, 8).transpose(0, 1, 3, 2, 4).reshape(n, 1, 16, 16)
+    return torch.tensor(tiles/8-1, dtype=torch.float32), torch.tensor(classes)
+
+def latents(images): return F.pixel_unshuffle(images, 2)      # (n, 4, 8, 8): what the autoencoder is to Stable Diffusion
+
+def holes(n, generator):
+    "(n, 1, 8, 8) masks: 1 in a rectangle of 3 to 6 cells a side"
+    size = torch.randint(3, 7, (2, n, 1), generator=generator)
+    start = (torch.rand(2, n, 1, generator=generator)*(9-size)).long()
+    at = torch.arange(8)
+    rows, columns = (at>=start) & (at<start+size)
+    return (rows[:,None,:,None] & columns[:,None,None,:]).float()
+
+# --- diffusion: Stable Diffusion's schedule, velocity prediction, DDIM ---
+
+times = 1000
+kept = (1-torch.linspace(.00085**.5, .012**.5, times)**2).cumprod(0)     # the share of the signal's variance at each time
+
+def denoise(net, x, t, mask, known): return net(torch.cat([x, mask, known], 1), t)
+
+def loss(net, x, generator):
+    "Mean squared error of the predicted velocity at random times, for random holes"
+    mask, noise = holes(len(x), generator), torch.randn(x.shape, generator=generator)
+    t = torch.randint(times, (len(x),), generator=generator)
+    a = kept[t][:,None,None,None]
+    return F.mse_loss(denoise(net, a.sqrt()*x+(1-a).sqrt()*noise, t, mask, x*(1-mask)), a.sqrt()*noise-(1-a).sqrt()*x)
+
+@torch.no_grad()
+def inpaint(net, x, mask, generator, steps=10):
+    "Fill the holes by DDIM; what is known stays"
+    z, ts = torch.randn(x.shape, generator=generator), torch.linspace(times-1, 0, steps).long().tolist()
+    for t,after in zip(ts, [*ts[1:], None]):
+        a, b = kept[t], kept[after] if after is not None else torch.tensor(1.)
+        clean = (a.sqrt()*z-(1-a).sqrt()*denoise(net, z, torch.full((len(x),), t), mask, x*(1-mask))).clamp(-1, 1)
+        z = b.sqrt()*clean+(1-b).sqrt()*(z-a.sqrt()*clean)/(1-a).sqrt()
+    return x*(1-mask)+clean*mask
+
+# --- the score ---
+
+class Classifier(nn.Module):
+    "Reads a scene's four digits; its 32 features are what the Frechet distance compares"
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 32))
+        self.digits = nn.Linear(32, 40)
+    def forward(self, x): return self.digits(F.relu(self.features(x))).unflatten(1, (4, 10))
+
+@cache
+def classifier():
+    "Trained once a session on the training scenes, always the same"
+    x, y = scenes(20_000, 'train', 1)
+    torch.manual_seed(0)
+    net = Classifier()
+    opt = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    for step in range(800):
+        rows = torch.randint(len(x), (128,))
+        opt.param_groups[0]['lr'] = 3e-3*(1-step/800)
+        opt.zero_grad()
+        F.cross_entropy(net(x[rows]).flatten(0, 1), y[rows].flatten()).backward()
+        opt.step()
+    return net.eval()
+
+@torch.no_grad()
+def features(images): return classifier().features(images).double().numpy()
+
+def frechet(a, b):
+    "Frechet distance of two Gaussians fitted to (n, d) features"
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    return float(((a.mean(0)-b.mean(0))**2).sum()+np.trace(ca+cb)-2*np.trace(sqrtm(ca@cb).real))
+
+def judge(net, n=1000):
+    "Frechet distance of inpainted held-out scenes from the same scenes untouched; the same holes and the same noise for every network"
+    real, _ = scenes(n, 'held out', 2)
+    g = torch.Generator().manual_seed(3)
+    x, mask = latents(real), holes(n, g)
+    filled = torch.cat([inpaint(net, *o, g) for o in zip(x.split(250), mask.split(250))])
+    return frechet(features(F.pixel_shuffle(filled, 2)), features(real)), loss(net, x, torch.Generator().manual_seed(4)).item()
+
+# --- training ---
+
+def train(arch, seed, steps=400, batch=32, lr=1.2e-2):
+    "AdamW under a one-cycle schedule; the seed fixes weights, scenes, holes and noise"
+    x = latents(scenes(20_000, 'train', 1)[0])
+    torch.manual_seed(seed)
+    g = torch.Generator().manual_seed(seed)
+    net = UNet(arch)
+    opt = torch.optim.AdamW(net.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
+    for _ in range(steps):
+        opt.zero_grad()
+        loss(net, x[torch.randint(len(x), (batch,), generator=g)], g).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.)
+        opt.step()
+        schedule.step()
+    return net.eval()
+
+def measure(arch, s, **kw):
+    "Train and judge one network"
+    start = time.process_time()
+    net = train(arch, s, **kw)
+    trained = time.process_time()
+    distance, error = judge(net)
+    params, macs = unet_costs(arch)
+    return dict(architecture=str(arch), seed=s, frechet=round(distance, 4), loss=round(error, 5), params=params, macs=macs,
+                train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1), **kw)
+
+def read(path):
+    "Every whole line of an append-only file; a line torn by a crash is left out"
+    out = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try: out.append(json.loads(line))
+        except json.JSONDecodeError: pass
+    return out
+
+def run(todo, path=log, **kw):
+    "Train what is not measured yet"
+    done = {(r['architecture'], r['seed']) for r in read(path)}
+    classifier()
+    for a,s in tqdm([o for o in todo if (str(o[0]), o[1]) not in done]):
+        with open(path, 'a') as f: f.write(json.dumps(measure(a, s, **kw))+'\n')
+
+def within(archs): return [a for a in archs if unet_costs(a)[1]<=limit]
+
+@cache
+def labelled(): return within(space.sample(600, seed))[:networks]
+
+def pilot():
+    "The first six of the networks to label, two seeds each"
+    run([(a, s) for a in labelled()[:6] for s in (0, 1)])
+
+def labels():
+    "Every network once, the first ones with two more seeds"
+    run([(a, s) for a in labelled()[:reseeded] for s in (0, 1, 2)] + [(a, 0) for a in labelled()])
+
+if __name__=='__main__':
+    torch.set_num_threads(1)
+    dict(pilot=pilot, labels=labels)[sys.argv[1]]()
