@@ -3,24 +3,28 @@
     python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
     python benchmarks/case_unet.py labels     # 68 random networks, eight of them with three seeds
     python benchmarks/case_unet.py picks      # choose four networks in each way, from all 68 labels and from fewer
-    python benchmarks/case_unet.py train      # train what was picked, three seeds each
-    python benchmarks/case_unet.py pictures   # inpaintings of the best and of the worst labelled network
+    python benchmarks/case_unet.py train      # train what was picked
+    python benchmarks/case_unet.py fewer      # how well fits on fewer labels rank the networks they have not seen
+    python benchmarks/case_unet.py pictures   # inpaintings of the worst and the best labelled network, and of the best built
 
 Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again goes on.
 """
-import json, math, sys, time
+import itertools, json, math, sys, time
 from functools import cache
 from pathlib import Path
 
-import numpy as np, torch
+import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from scipy.linalg import sqrtm
+from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 from tqdm import tqdm
 
+from autobuild import Architecture, AutoBuild, LabelledData
 from autobuild.unets import UNet, unet_costs, unet_space
+from baselines import one_hot, ridge
 
 space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
 limit = 6_000_000       # multiply-accumulates of one image: without a limit the largest network would simply win
@@ -118,7 +122,7 @@ def judge(net, n=1000):
     filled = torch.cat([inpaint(net, *o, g) for o in zip(x.split(250), mask.split(250))])
     return frechet(features(F.pixel_shuffle(filled, 2)), features(real)), loss(net, x, torch.Generator().manual_seed(4)).item()
 
-# --- training ---
+# --- training and labels ---
 
 def train(arch, seed, steps=400, batch=32, lr=1.2e-2):
     "AdamW under a one-cycle schedule; the seed fixes weights, scenes, holes and noise"
@@ -174,6 +178,75 @@ def labels():
     "Every network once, the first ones with two more seeds"
     run([(a, s) for a in labelled()[:reseeded] for s in (0, 1, 2)] + [(a, 0) for a in labelled()])
 
+# --- what different ways pick ---
+
+target, picked, fewer, many = '-log(frechet)', 4, (20, 40), here/'case_unet_fewer.csv'      # log: a distance is off by a share of itself, not by a fixed amount
+
+def quantity(archs): return [unet_costs(a)[1] for a in archs]
+
+def data():
+    "The 68 labels, each of one training (seed 0)"
+    runs = pd.DataFrame(read(log)).query('seed==0').set_index('architecture')
+    return LabelledData(space, labelled(), runs.loc[map(str, labelled()), ['frechet', 'params']], 'diffusion U-Nets', dict(macs=quantity))
+
+@cache
+def everything():
+    "Every network of the space within the limit"
+    features = [[dict(channels=c, attention=a, layers=[{} for _ in range(n)]) for c in s.stage['channels'].choices for a in (False, True) for n in s.counts] for s in space.stages]
+    def of(u, c): return [s for s in features[u] if s['channels']==c]
+    return within(Architecture(list(o)) for a in space.stages[0].stage['channels'].choices for b in space.stages[1].stage['channels'].choices
+                  for o in itertools.product(of(0, a), of(1, b), of(2, b), of(3, b), of(4, a)))
+
+def fit(train): return AutoBuild(target, seed=0).fit(train, progress=False)
+
+def construct(train): return fit(train).construct(picked, where=f'macs <= {limit}', progress=False).archs
+
+def top(scores, archs, known): return [archs[i] for i in np.argsort(-scores, kind='stable') if archs[i] not in known][:picked]
+
+def pick():
+    "Four networks in each way; what is labelled is not picked again, but for the labelled best"
+    train, pool = data(), everything()
+    known = set(train.archs)
+    both = LabelledData(space, train.archs+pool, pd.DataFrame(index=range(len(train)+len(pool))))
+    ways = {'AutoBuild': construct(train), 'exhaustive prediction': top(fit(train).predict(pool), pool, known),
+            'ridge': top(ridge(one_hot(both), np.arange(len(train)), train.target(target))[len(train):], pool, known),
+            'labelled best': top(train.target(target), train.archs, ())}
+    rows = [dict(way=k, labels=networks, draw=0, rank=i, architecture=str(a)) for k,v in ways.items() for i,a in enumerate(v, 1)]
+    rows += [dict(way='AutoBuild', labels=n, draw=d, rank=i, architecture=str(a)) for n in fewer for d in (1, 2) for i,a in enumerate(construct(train.sample(n, d)[0]), 1)]
+    pd.DataFrame(rows).assign(pool=len(pool)).to_csv(here/'case_unet_picks.csv', index=False)
+
+def measure_picks():
+    "Three seeds that no label was made with; one seed for what fewer labels built"
+    table = pd.read_csv(here/'case_unet_picks.csv')
+    for k in ('AutoBuild', 'exhaustive prediction', 'labelled best', 'ridge'):
+        run([(space.check(a), s) for a in table.query('way==@k and labels==@networks').architecture for s in (1, 2, 3)])
+        if k[0]=='e': run([(space.check(a), 1) for a in table.query('labels<@networks').architecture])
+
+def few():
+    "How well do fits on fewer labels rank the labelled networks that they have not seen? Ten draws a size"
+    train, rows = data(), []
+    x = one_hot(train)
+    for n,d in tqdm([(n, d) for n in (15, 20, 30, 40, 50) for d in range(10)]):
+        order = np.random.default_rng(d).permutation(len(train))
+        seen, rest = order[:n], order[n:]
+        y = train.target(target)
+        for way,scores in (('AutoBuild', fit(train[seen]).predict(train[rest])), ('ridge', ridge(x, seen, y[seen])[rest])):
+            best = rest[np.argsort(-scores, kind='stable')[:picked]]
+            rows.append(dict(way=way, labels=n, draw=d, spearman=round(spearmanr(scores, y[rest])[0], 4), top4=round(train.table.frechet[best].mean(), 2), rest=round(train.table.frechet[rest].mean(), 2)))
+    pd.DataFrame(rows).to_csv(many, index=False)
+
+def pictures():
+    "A strip of ten held-out scenes: as they are, with holes, filled by the worst labelled network, by the best, and by the best that was built"
+    runs = pd.DataFrame(read(log))
+    label = data().table.sort_values('frechet')
+    built = pd.read_csv(here/'case_unet_picks.csv').query("way=='AutoBuild' and labels==@networks").architecture
+    mean = runs[runs.architecture.isin(built) & runs.seed.between(1, 3)].groupby('architecture').frechet.mean()
+    x, g = latents(scenes(1000, 'held out', 2)[0]), torch.Generator().manual_seed(3)
+    x, mask = x[:10], holes(1000, g)[:10]
+    rows = [x, x*(1-mask)]+[inpaint(train(space.check(a), s), x, mask, torch.Generator().manual_seed(5)) for a,s in ((label.architecture.iloc[-1], 0), (label.architecture.iloc[0], 0), (mean.idxmin(), 1))]
+    strip = torch.stack([F.pad(F.pixel_shuffle(r, 2)[:,0], (1, 1, 1, 1), value=1.) for r in rows])       # (rows, 10, 18, 18)
+    plt.imsave(here/'case_unet_strip.png', strip.permute(0, 2, 1, 3).reshape(5*18, -1), cmap='gray_r', vmin=-1, vmax=1)
+
 if __name__=='__main__':
     torch.set_num_threads(1)
-    dict(pilot=pilot, labels=labels)[sys.argv[1]]()
+    dict(pilot=pilot, labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures)[sys.argv[1]]()
