@@ -12,7 +12,7 @@ import numpy as np
 
 from .data import Quantity
 from .importance import Modules, options
-from .spaces import Space
+from .spaces import Architecture, Space
 
 # %% ../nbs/85_budgets.ipynb #ff40c025
 def stage_keys(
@@ -43,8 +43,8 @@ class Classes:
         places = [{k: [] for k in f} for f in found]
         for p,ks in zip(places, keys):
             for i,k in enumerate(ks): p[k].append(i)
-        self._places = [{k: np.array(v) for k,v in p.items()} for p in places]
-        self.subsets = [[p[k] for p,k in zip(self._places, c)] for c in self.keys]
+        self.places = [{k: np.array(v) for k,v in p.items()} for p in places]
+        self.subsets = [[p[k] for p,k in zip(self.places, c)] for c in self.keys]
 
     def _allowed(self, keys):
         for (u,a),(v,b) in self.space.equal:
@@ -107,10 +107,26 @@ class QuantityCosts:
                 before = u, key
         return out
 
+    def _class(self, arch):
+        "The number of a network's class"
+        return self.classes.keys.index(tuple(tuple(s[k] for k in names) if s['layers'] else None for s,names in zip(arch.stages, self.classes.names)))
+
+    def within(self,
+        u:int, # Stage, from 1
+        context:Architecture, # A network of the space
+    ) -> np.ndarray: # One cost a module; NaN where no layer would be left
+        "The context's cost with each module of a stage in place"
+        out, modules = np.full(len(self.classes.modules[u-1]), math.nan), self.classes.modules[u-1]
+        for rows in self.classes.places[u-1].values():
+            first = self.space.put(context, u, modules.config(rows[0]))
+            if any(s['layers'] for s in first.stages):
+                own = self(self._class(first))[u-1]
+                out[rows] = self.total(first)+own-own[0]
+        return out
+
     def total(self, arch):
         "The cost of one network by the tables"
-        keys = tuple(tuple(s[k] for k in names) if s['layers'] else None for s,names in zip(arch.stages, self.classes.names))
-        k = self.classes.keys.index(keys)
+        k = self._class(arch)
         return sum(c[np.searchsorted(rows, m.number(s))] for c,rows,m,s in zip(self(k), self.classes.subsets[k], self.classes.modules, arch.stages))
 
 # %% ../nbs/85_budgets.ipynb #9829ff85

@@ -75,7 +75,7 @@ class AutoBuild:
         self.train, self.space, self.labels, self.encoder = data, data.space, labels, Encoder(data.space)
         self.batch = self.encoder(data.archs).to(self.device)
         pick = np.random.default_rng(self.seed).permutation(len(data))[:self.n_contexts]
-        self.contexts, self._scores, self._others = [data.archs[i] for i in pick], {}, {}
+        self.contexts, self._scores, self._costs, self._others = [data.archs[i] for i in pick], {}, {}, {}
         choices, names = [len(o) for o in self.encoder.categories.values()], list(self.encoder.categories)
         places = tuple(names.index(k) for k in ('stage', 'layer') if k in names)
         self.net = HopNetwork(choices, len(self.encoder.continuous), self.ensemble, self.width, self.hops, self.seed, places).to(self.device)
@@ -229,22 +229,30 @@ def _other(ab, name:str):
 
 def _costs(ab, name:str) -> tuple:
     "(classes, costs of a class's modules) for a budget: exact where a quantity adds up, otherwise the mean change that a module makes in the contexts"
-    quantity = ab.train.quantities.get(name)
-    if isinstance(quantity, Quantity):
-        try:
-            classes = Classes(ab.space, by_cost=True)
-            return classes, QuantityCosts(quantity, classes)
-        except ValueError: pass
+    exact = _exact_costs(ab, name)
+    if exact: return exact.classes, exact
     classes = Classes(ab.space, by_cost=False)
     means = _stage_scores(ab, name)
     centre = np.mean(_column(ab, name, ab.contexts))
     parts = [m-centre*(1-1/len(means)) for m in means]
     return classes, lambda k: [p[rows] for p,rows in zip(parts, classes.subsets[k])]
 
-def _sampled_costs(ab, quantity, stage:int) -> np.ndarray:
-    "A computed quantity's mean over a few contexts for every module of a stage: a guide, since the real value is checked afterwards"
-    modules = Modules(ab.space.stages[stage-1])
-    return np.mean([quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))]) for c in ab.contexts[:2]], 0)
+def _exact_costs(ab, name:str) -> QuantityCosts|None:
+    "The tables of a computed quantity that adds up over layers, kept; None for any other"
+    if name not in ab._costs:
+        quantity, ab._costs[name] = ab.train.quantities.get(name), None
+        if isinstance(quantity, Quantity):
+            try: ab._costs[name] = QuantityCosts(quantity, Classes(ab.space, by_cost=True))
+            except ValueError: pass
+    return ab._costs[name]
+
+def _sampled_costs(ab, name:str, stage:int) -> np.ndarray:
+    "A computed quantity's mean over a few contexts for every module of a stage, kept: a guide, since the real value is checked afterwards"
+    if (stage, name) not in ab._costs:
+        exact, quantity, modules = _exact_costs(ab, name), ab.train.quantities[name], Modules(ab.space.stages[stage-1])
+        def costs(c): return exact.within(stage, c) if exact else quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))])
+        ab._costs[stage, name] = np.nanmean([costs(c) for c in ab.contexts[:2]], 0)
+    return ab._costs[stage, name]
 
 def _count_once(ab, scores:list, value) -> list:
     "Module scores without the effect of a tied feature in all stages but the first that has it; `value` says what networks are worth"
@@ -259,7 +267,7 @@ def _count_once(ab, scores:list, value) -> list:
 def _stage_scores(ab, name:str, progress:bool=False) -> list:
     "Every stage's module scores for the target, another labelled column or a computed quantity, such that a network's value is their sum but for a constant"
     stages = tqdm(range(1, len(ab.space.stages)+1), desc=f'modules for {name}', leave=False, delay=1, disable=not progress)
-    if name in ab.train.quantities: return _count_once(ab, [_sampled_costs(ab, ab.train.quantities[name], u) for u in stages], ab.train.quantities[name])
+    if name in ab.train.quantities: return _count_once(ab, [_sampled_costs(ab, name, u) for u in stages], ab.train.quantities[name])
     model = ab if name==str(ab.target) else _other(ab, name)
     return _count_once(model, [model.module_scores(u).mean(0) for u in stages], model._predict)
 

@@ -148,7 +148,7 @@ def _in_context(net, shift, nodes, shape, readout):
     norms, full = [], (len(net.out), *shape)
     for h in chain_embeddings(net, nodes): norms.append(_mean([o.sum(-1) for o in h], full).flatten(1))
     pooled = _mean(h, (*full, h[0].shape[-1])).flatten(1, -2) if readout!='context' else None
-    linear = (net.linear.bias+sum(net.linear(*n) for n in nodes)).expand(shape).flatten()
+    linear = (net.linear.bias+sum(net.linear(*n) for n in nodes)).expand(shape).flatten() if readout=='both' else None
     return _verdict(readout, net, shift, norms, pooled, linear)
 
 def _alone(net, shift, nodes, shape, readout, stage, layers):
@@ -167,7 +167,7 @@ def _assembled(net, shift, encoder, archs, readout, chunk=2048):
     for i in range(0, len(archs), chunk):
         batch = encoder(archs[i:i+chunk]).to(net.out.device)
         norms, pooled = net.embeddings(batch)
-        out.append(_verdict(readout, net, shift, graph_mean(norms, batch), pooled, net.linear.total(batch)))
+        out.append(_verdict(readout, net, shift, graph_mean(norms, batch), pooled, net.linear.total(batch) if readout=='both' else None))
     return torch.cat(out, 1)
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import numpy as np, torch
 from sklearn.linear_model import Ridge, RidgeCV
 from torch import nn
 
-from .encoding import Batch, Encoder
+from .encoding import Batch
 
 # %% ../nbs/28_linear.ipynb #d75fbd97
 class LinearPart(nn.Module):

@@ -2,7 +2,7 @@
 
     python benchmarks/label_efficiency.py                  # adds to benchmarks/results/label_efficiency.csv, resumable
     python benchmarks/label_efficiency.py --repeats 5 --tasks nas_bench_macro
-    python benchmarks/label_efficiency.py --summary        # means and mean ranks of what is saved
+    python benchmarks/label_efficiency.py --summary        # means and mean ranks of what is saved; also written to label_efficiency_ranks.csv
 
 A pool is a data set's labelled networks. N of them are drawn at random and labelled; every method then proposes ten of
 the rest. Noted are the best of these N + 10 evaluated networks, its regret to the pool's best in points (hundredths of
@@ -146,18 +146,25 @@ def holm(p):
     return (p*np.arange(len(p), 0, -1)).cummax().clip(upper=1)
 
 def ranking(runs, first='AutoBuild'):
-    "Mean rank by regret within every draw, and Wilcoxon's test of the paired ranks against one method, two-sided, with Holm's correction"
+    "Mean rank by regret within every draw, how often one method is ahead, and Wilcoxon's test of the paired ranks against it, two-sided, with Holm's correction"
     ranks = runs.pivot_table(index=['task', 'N', 'repeat'], columns='method', values='regret').dropna().rank(axis=1)
     p = holm(pd.Series({m: wilcoxon(ranks[m], ranks[first]).pvalue for m in ranks if (ranks[m]!=ranks[first]).any()}))
-    return pd.DataFrame(dict(mean_rank=ranks.mean(), p=p, draws=len(ranks))).sort_values('mean_rank')
+    share = {k: pd.Series({m: f(ranks[first], ranks[m]).mean() for m in ranks}) for k,f in dict(ahead=np.less, equal=np.equal, behind=np.greater).items()}
+    return pd.DataFrame(dict(mean_rank=ranks.mean(), p=p, **share, draws=len(ranks))).rename_axis('method').sort_values('mean_rank')
 
-def summary(runs):
-    "Print the tables: what the recipe was chosen without, the data set photo and N = 75, comes last"
-    fresh = (runs.N==75) | runs.task.isin(kept_out)
-    for title,part in (('all but the kept-out', runs[~fresh]), ('kept out of every choice', runs[fresh])):
+def kept_apart(runs):
+    "What the recipe was chosen without: the data set photo, and N = 75"
+    return (runs.N==75) | runs.task.isin(kept_out)
+
+def summary(table):
+    "Print the tables and save the ranking beside them: what took part in choices first, what was kept out last"
+    runs, rankings = pd.read_csv(table), {}
+    for title,part in (('main', runs[~kept_apart(runs)]), ('kept out', runs[kept_apart(runs)])):
         if not len(part): continue
-        print(f'== {title}, {part.repeat.nunique()} repeats', ranking(part).round(4).to_string(), sep='\n')
+        rankings[title] = ranking(part)
+        print(f'== {title}, {part.repeat.nunique()} repeats', rankings[title].round(4).to_string(), sep='\n')
         for k in ('regret', 'spearman', 'seconds'): print(k, part.groupby(['method', 'task', 'N'])[k].mean().unstack(0).dropna(axis=1, how='all').round(3).to_string(), sep='\n')
+    pd.concat(rankings, names=['part']).to_csv(table.with_name(f'{table.stem}_ranks.csv'), float_format='%.4g')
 
 _tasks = {}
 def loaded(name):
@@ -175,11 +182,12 @@ def main():
     ask.add_argument('--table', type=Path, default=results/'label_efficiency.csv')
     ask.add_argument('--summary', action='store_true')
     asked = ask.parse_args()
-    if asked.summary: return summary(pd.read_csv(asked.table))
+    if asked.summary: return summary(asked.table)
     done = set(pd.read_csv(asked.table)[['task', 'N', 'repeat', 'method']].itertuples(index=False, name=None)) if asked.table.exists() else set()
     todo = [(t, n, r, [m for m in asked.methods if (t, n, r, m) not in done]) for r,t,n in itertools.product(range(asked.repeats), asked.tasks, asked.labels)]
     todo = [o for o in todo if o[-1]]
     for rows in tqdm(joblib.Parallel(asked.jobs, return_as='generator_unordered')(joblib.delayed(cell)(*o) for o in todo), total=len(todo)):
         pd.DataFrame(rows).round(6).to_csv(asked.table, mode='a', header=not asked.table.exists(), index=False)
+    summary(asked.table)
 
 if __name__=='__main__': main()
