@@ -46,6 +46,7 @@ def simplex(
     points:int, # About how many combinations
 ) -> np.ndarray: # (combinations, objectives)
     "Evenly spaced weights: with two objectives from all on the second to all on the first"
+    if objectives==1: return np.ones((1, 1))
     parts = 1
     while math.comb(parts+objectives, objectives-1)<=points: parts += 1
     return np.array([o for o in itertools.product(range(parts+1), repeat=objectives) if sum(o)==parts])/parts

@@ -151,7 +151,7 @@ def ridge_rank(target, data, s):
     train, rest = order[:labels], order[labels:]
     return spearmanr(RidgeCV(np.logspace(-2, 3, 11)).fit(x[train], y[train]).predict(x[rest]), y[rest])[0]
 
-def modules(splits=10):
+def modules(splits=8):
     "Module scores of both tasks and MACs from all labels; how far the scores of two halves of the labels agree within and across tasks"
     data, worth, agree = labelled(), [], []
     everything = {k: centred_scores(fit(k, data)) for k in (*tasks, 'macs')}
