@@ -7,16 +7,19 @@ OFA-ProxylessNAS has SURROGATE labels, outputs of the paper's authors' predictor
 an oracle: for each metric an ensemble fitted to all 3,000 labels. Accel-NASBench has real ImageNet accuracies and
 measured throughputs, so there only networks of the pool of 5,138 count. About 25 minutes of one core in all.
 """
-import sys, warnings
+import itertools, sys, warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
 import baselines
-from autobuild import AutoBuild, load_dataset
+from autobuild import Architecture, AutoBuild, load_dataset
+from autobuild.construction import best_products
 from autobuild.fronts import hypervolume, on_front, simplex
+from autobuild.importance import Modules
 from label_efficiency import loaded, sum_of_modules
+from module_truth import ridge, ridge_scores
 
 results, kept = Path(__file__).parent/'results', Path(__file__).parent/'cache'
 metrics, devices = ['accuracy', 'latency_gpu', 'latency_cpu', 'latency_npu'], ['gpu', 'cpu', 'npu']
@@ -96,50 +99,77 @@ def mutant(arch, space, seed):
     layers[int(rng.integers(len(layers)))] = other.stages[u]['layers'][0]
     return space.put(arch, u+1, dict(arch.stages[u], layers=layers))
 
-def evolution(first, child, value, objectives, seed, rounds=4):
-    "The first networks, and rounds of as many children of the networks that no other dominates"
+def evolution(first, child, value, objectives, seed, rounds=4, size=50):
+    "What the first networks and rounds of children of those that no other dominates are worth"
     rng, archs = np.random.default_rng(seed), list(dict.fromkeys(first))
     found = value(archs)
     for i in range(rounds):
         parents, new = np.flatnonzero(on_front(found, objectives)), {}
-        for j in range(100*len(first)):
-            if len(new)==len(first): break
+        for j in range(100*size):
+            if len(new)==size: break
             a = child(archs[rng.choice(parents)], int(rng.integers(1<<31)))
             if a not in archs: new[a] = 1
         archs += new
         found = pd.concat([found, value(list(new))], ignore_index=True)
     return found
 
+def built_front(seed, cost, objectives, value):
+    ab = fitted('accuracy', seed)
+    ab._others[cost] = fitted(cost, seed)
+    return value(ab.construct_front(objectives, weights=25, each=10, progress=False).archs)
+
+def reduced_evolution(seed, cost, objectives, value):
+    ab, space = fitted('accuracy', seed), pn().space
+    ab._others[cost] = fitted(cost, seed)
+    few = ab.reduced_space(objectives, top=10)
+    lists = [few[few.stage==u].module.tolist() for u in range(1, len(space.stages)+1)]
+    def drawn(rng): return space.check(' | '.join(o[int(rng.integers(len(o)))] for o in lists))
+    def child(arch, seed):
+        rng = np.random.default_rng(seed)
+        u = int(rng.integers(len(lists)))
+        return space.put(arch, u+1, drawn(rng).stages[u])
+    rng = np.random.default_rng([seed, 3])
+    return evolution([drawn(rng) for _ in range(50)], child, value, objectives, seed)
+
+def full_evolution(seed, cost, objectives, value):
+    return evolution(pn().space.sample(50, 10_000+seed), lambda a, s: mutant(a, pn().space, s), value, objectives, seed)
+
+def labelled_evolution(seed, cost, objectives, value, n=300):
+    "From the labelled networks on, five rounds of 50"
+    return evolution(pn().sample(n, seed)[0].archs, lambda a, s: mutant(a, pn().space, s), value, objectives, seed, rounds=5)[n:]
+
+def at_random(seed, cost, objectives, value): return value(pn().space.sample(250, 10_000+seed))
+
+def none_more(seed, cost, objectives, value): return value(pn().archs[:1])[:0]
+
+def ridge_front(seed, cost, objectives, value, n=300):
+    "The same sweep over what each module adds in two ridge regressions"
+    train, space, parts, found = pn().sample(n, seed)[0], pn().space, [], {}
+    for sign,metric in ((1, 'accuracy'), (-1, cost)):
+        y = train.target(metric)
+        parts.append([sign*s/y.std() for s in ridge_scores(ridge(train, y), space)])
+    modules = [Modules(s) for s in space.stages]
+    for w in simplex(2, 25):
+        made = (Architecture([m.config(i) for m,i in zip(modules, t)]) for _,t in best_products([w[0]*a+w[1]*b for a,b in zip(*parts)]))
+        found |= dict.fromkeys(itertools.islice((a for a in made if a not in found), 10))
+    return value(list(found))
+
+ways = {'labelled only': none_more, 'random': at_random, 'built by ridge': ridge_front, 'evolution, full space': full_evolution, 'evolution from the labelled': labelled_evolution, 'evolution, reduced space': reduced_evolution, 'built': built_front}
+
 def fronts(seeds=range(5), n=300):
     "Hypervolume of 300 labelled networks and 250 more, from construction, evolution and at random"
-    space = pn().space
-    all_labelled = worth(pn().archs) if set((d, s) for d in devices for s in seeds)-done('fronts', 'device', 'seed') else None
-    for seed in seeds:
-        for device in devices:
-            if (device, seed) in done('fronts', 'device', 'seed'): continue
-            cost, objectives = f'latency_{device}', ['accuracy', f'-latency_{device}']
-            def value(archs): return worth(archs)[['accuracy', cost]]
-            corner = dict(accuracy=all_labelled.accuracy.min(), **{cost: all_labelled[cost].max()})
-            train, ab = pn().sample(n, seed)[0], fitted('accuracy', seed)
-            ab._others[cost] = fitted(cost, seed)
-            built = ab.construct_front(objectives, weights=25, each=10, progress=False)
-            few = ab.reduced_space(objectives, top=10)
-            lists = [few[few.stage==u].module.tolist() for u in range(1, len(space.stages)+1)]
-            def drawn(rng): return space.check(' | '.join(o[int(rng.integers(len(o)))] for o in lists))
-            def reduced_child(arch, seed):
-                rng = np.random.default_rng(seed)
-                u = int(rng.integers(len(lists)))
-                return space.put(arch, u+1, drawn(rng).stages[u])
-            rng = np.random.default_rng([seed, 3])
-            sets = {'built': value(built.archs), 'random': value(space.sample(250, 10_000+seed)),
-                    'evolution, full space': evolution(space.sample(50, 10_000+seed), lambda a, s: mutant(a, space, s), value, objectives, seed),
-                    'evolution, reduced space': evolution([drawn(rng) for _ in range(50)], reduced_child, value, objectives, seed)}
-            own, whole = value(train.archs), hypervolume(all_labelled, objectives, corner)
-            add('fronts', [dict(device=device, seed=seed, method='labelled only', networks=0, volume=hypervolume(own, objectives, corner)/whole)] +
-                [dict(device=device, seed=seed, method=k, networks=len(t), volume=hypervolume(pd.concat([own, t]), objectives, corner)/whole) for k,t in sets.items()])
-            if not seed:
-                sets['labelled only'] = own
-                add('front_networks', pd.concat([t[on_front(t, objectives)].rename(columns={cost: 'latency'}).assign(device=device, method=k) for k,t in sets.items()]))
+    todo = [(s, d, w) for s in seeds for d in devices for w in ways if (s, d, w) not in done('fronts', 'seed', 'device', 'method')]
+    labelled = worth(pn().archs) if todo else None
+    for seed,device,way in todo:
+        cost, objectives = f'latency_{device}', ['accuracy', f'-latency_{device}']
+        def value(archs): return pd.DataFrame({m: oracle(m).predict(archs) for m in ('accuracy', cost)})
+        corner = dict(accuracy=labelled.accuracy.min(), **{cost: labelled[cost].max()})
+        more, own = ways[way](seed, cost, objectives, value), value(pn().sample(n, seed)[0].archs)
+        volume = hypervolume(pd.concat([own, more]), objectives, corner)/hypervolume(labelled, objectives, corner)
+        add('fronts', [dict(device=device, seed=seed, method=way, networks=len(more), volume=volume)])
+        if not seed:
+            t = more if len(more) else own
+            add('front_networks', t[on_front(t, objectives)].rename(columns={cost: 'latency'}).assign(device=device, method=way))
 
 def scalarised(parts, rows, n):
     "The n pool networks that lead a sweep of weights over standardised scores"
@@ -173,13 +203,13 @@ def accel(seeds=range(10), n=100, more=100):
         rows = np.random.default_rng([seed, n]).permutation(len(data))[:n]
         rest, train = np.setdiff1d(np.arange(len(data)), rows), data[rows]
         sums = {m: sum_of_modules(AutoBuild(m, seed=seed).fit(train, progress=False), data.archs) for m in ['accuracy', *todo]}
-        ridge = {m: baselines.ridge(x, rows, data.target(m)[rows]) for m in ['accuracy', *todo]}
+        ridged = {m: baselines.ridge(x, rows, data.target(m)[rows]) for m in ['accuracy', *todo]}
         for d in todo:
             objectives, t = ['accuracy', d], data.table[['accuracy', d]]
             quotient = f'accuracy * {d}'
             one = AutoBuild(quotient, seed=seed).fit(train, progress=False).predict(data) if seed<3 else None
             picks = {'random': np.random.default_rng([seed, 2]).permutation(rest)[:more], 'evolution': pool_evolution(x, t, objectives, rows, more, seed),
-                     'ridge, sweep': scalarised([ridge['accuracy'], ridge[d]], rows, more), 'AutoBuild, sweep': scalarised([sums['accuracy'], sums[d]], rows, more)}
+                     'ridge, sweep': scalarised([ridged['accuracy'], ridged[d]], rows, more), 'AutoBuild, sweep': scalarised([sums['accuracy'], sums[d]], rows, more)}
             if one is not None: picks['AutoBuild, accuracy x throughput'] = rest[np.argsort(-one[rest], kind='stable')[:more]]
             corner, true = dict(t.min()), np.flatnonzero(on_front(t, objectives))
             whole = hypervolume(t, objectives, corner)

@@ -146,8 +146,9 @@ def holm(p):
     return (p*np.arange(len(p), 0, -1)).cummax().clip(upper=1)
 
 def ranking(runs, first='AutoBuild'):
-    "Mean rank by regret within every draw, how often one method is ahead, and Wilcoxon's test of the paired ranks against it, two-sided, with Holm's correction"
-    ranks = runs.pivot_table(index=['task', 'N', 'repeat'], columns='method', values='regret').dropna().rank(axis=1)
+    "Mean rank by regret within every draw, how often one method is ahead, and Wilcoxon's test of the paired ranks against it, two-sided, with Holm's correction; a method that lacks a tenth of the draws is left out"
+    wide = runs.pivot_table(index=['task', 'N', 'repeat'], columns='method', values='regret')
+    ranks = wide.loc[:,wide.notna().mean()>.9].dropna().rank(axis=1)
     p = holm(pd.Series({m: wilcoxon(ranks[m], ranks[first]).pvalue for m in ranks if (ranks[m]!=ranks[first]).any()}))
     share = {k: pd.Series({m: f(ranks[first], ranks[m]).mean() for m in ranks}) for k,f in dict(ahead=np.less, equal=np.equal, behind=np.greater).items()}
     return pd.DataFrame(dict(mean_rank=ranks.mean(), p=p, **share, draws=len(ranks))).rename_axis('method').sort_values('mean_rank')
