@@ -227,15 +227,18 @@ def _other(ab, name:str):
             ab._others[name] = other.fit(ab.train, progress=False)
     return ab._others[name]
 
-def _costs(ab, name:str) -> tuple:
-    "(classes, costs of a class's modules) for a budget: exact where a quantity adds up, otherwise the mean change that a module makes in the contexts"
+def _guide(ab, name:str, limit:float) -> tuple:
+    "(classes, costs of a class's modules, limit) for a budget: exact where a quantity adds up, otherwise the mean change that a module makes in the contexts, and a limit that leaves nine in ten networks near the real one"
     exact = _exact_costs(ab, name)
-    if exact: return exact.classes, exact
-    classes = Classes(ab.space, by_cost=False)
+    if exact: return exact.classes, exact, limit
+    classes, modules = Classes(ab.space, by_cost=False), [Modules(s) for s in ab.space.stages]
     means = _stage_scores(ab, name)
     centre = np.mean(_column(ab, name, ab.contexts))
     parts = [m-centre*(1-1/len(means)) for m in means]
-    return classes, lambda k: [p[rows] for p,rows in zip(parts, classes.subsets[k])]
+    drawn = ab.space.sample(1000, ab.seed, distinct=False)
+    real, estimate = _column(ab, name, drawn), np.array([sum(p[m.number(s)] for p,m,s in zip(parts, modules, a.stages)) for a in drawn])
+    near = np.argsort(abs(real-limit), kind='stable')[:50]
+    return classes, lambda k: [p[rows] for p,rows in zip(parts, classes.subsets[k])], limit+np.quantile((estimate-real)[near], .9)
 
 def _exact_costs(ab, name:str) -> QuantityCosts|None:
     "The tables of a computed quantity that adds up over layers, kept; None for any other"
@@ -250,8 +253,9 @@ def _sampled_costs(ab, name:str, stage:int) -> np.ndarray:
     "A computed quantity's mean over a few contexts for every module of a stage, kept: a guide, since the real value is checked afterwards"
     if (stage, name) not in ab._costs:
         exact, quantity, modules = _exact_costs(ab, name), ab.train.quantities[name], Modules(ab.space.stages[stage-1])
-        def costs(c): return exact.within(stage, c) if exact else quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))])
-        ab._costs[stage, name] = np.nanmean([costs(c) for c in ab.contexts[:2]], 0)
+        def costs(c): return exact.within(stage, c) if exact else np.asarray(quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))]), float)
+        few = ab.contexts if exact or len(modules)<2000 else ab.contexts[:2]
+        ab._costs[stage, name] = np.nanmean([costs(c) for c in few], 0)+np.mean(quantity(ab.contexts))-np.mean(quantity(few))
     return ab._costs[stage, name]
 
 def _count_once(ab, scores:list, value) -> list:
@@ -277,8 +281,8 @@ def _candidates(ab, limits:dict, progress:bool):
     scores = _stage_scores(ab, str(ab.target), progress)
     modules, net = [Modules(s) for s in ab.space.stages], _best_network_choice(ab)
     name = next((k for k in limits if k in ab.train.quantities), next(iter(limits), None))
-    classes, costs = _costs(ab, name) if name else (Classes(ab.space, by_cost=False), None)
-    for total,t in class_products(scores, classes.subsets, costs, limits.get(name, np.inf)):
+    classes, costs, limit = _guide(ab, name, limits[name]) if name else (Classes(ab.space, by_cost=False), None, np.inf)
+    for total,t in class_products(scores, classes.subsets, costs, limit):
         yield total-(len(scores)-1)*centre, Architecture([m.config(i) for m,i in zip(modules, t)], **net)
 
 # %% ../nbs/90_estimator.ipynb #898a719b
