@@ -38,8 +38,11 @@ class Classes:
         self.names = [[k for k in s.stage if by_cost or (u, k) in tied] for u,s in enumerate(space.stages, 1)]
         keys = [stage_keys(m, n) for m,n in zip(self.modules, self.names)]
         found = [list(dict.fromkeys(k)) for k in keys]
-        if math.prod(map(len, found))>limit: raise ValueError(f"{math.prod(map(len, found)):,} combinations of stage features, more than {limit:,}")
-        self.keys = [c for c in itertools.product(*found) if any(k is not None for k in c) and self._allowed(c)]
+        self.keys = [()]
+        for f in found:
+            self.keys = [(*c, k) for c in self.keys for k in f if self._allowed((*c, k))]
+            if len(self.keys)>limit: raise ValueError(f"more than {limit:,} combinations of stage features")
+        self.keys = [c for c in self.keys if any(k is not None for k in c)]
         places = [{k: [] for k in f} for f in found]
         for p,ks in zip(places, keys):
             for i,k in enumerate(ks): p[k].append(i)
@@ -47,7 +50,9 @@ class Classes:
         self.subsets = [[p[k] for p,k in zip(self.places, c)] for c in self.keys]
 
     def _allowed(self, keys):
+        "Whether the keys of the first stages keep the constraints among them"
         for (u,a),(v,b) in self.space.equal:
+            if max(u, v)>len(keys): continue
             s, t = keys[u-1], keys[v-1]
             if s is not None and t is not None and s[self.names[u-1].index(a)]!=t[self.names[v-1].index(b)]: return False
         return True
