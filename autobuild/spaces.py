@@ -369,5 +369,5 @@ class Space:
 
     def __repr__(self):
         net = ''.join(f'\n  {f}' for f in self.network.values())
-        return f"Space {self.name}: {len(self.stages)} stages, {self.size():.3g} networks{net}\n{self.summary().to_string()}" + ''.join(f'\n  {c}' for c in self.constraints)
+        return f"Space {self.name}: {len(self.stages)} stages, {'at most '*bool(self.constraints)}{self.size():.3g} networks{net}\n{self.summary().to_string()}" + ''.join(f'\n  {c}' for c in self.constraints)
     def __eq__(self, o): return isinstance(o, Space) and self.spec==o.spec
