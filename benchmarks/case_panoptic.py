@@ -1,5 +1,6 @@
 """Do the modules that matter for panoptic segmentation differ from those for classification?
 
+    python benchmarks/case_panoptic.py           # everything below, in this order
     python benchmarks/case_panoptic.py label     # train 150 random backbones on both tasks, 12 of them with 3 seeds
     python benchmarks/case_panoptic.py choose    # learn from 100 of them and pick networks: built, ridge's, random
     python benchmarks/case_panoptic.py measure   # train what was picked on both tasks, 3 seeds each
@@ -191,4 +192,6 @@ def picture(n=6):
     rows = [dict(image=text((x[i,0]*200).clamp(0, 255)), classes=text(classes[i]), instances=text(instances[i]), classes_guess=text(guess[i,:,:,0]), instances_guess=text(guess[i,:,:,1])) for i in range(n)]
     (results/'case_panoptic_scenes.jsonl').write_text(''.join(json.dumps(dict(architecture=str(arch), **r))+'\n' for r in rows))
 
-if __name__=='__main__': globals()[sys.argv[1]]()
+parts = dict(label=label, choose=choose, measure=measure, modules=modules, ranks=ranks, picture=picture, table=table)
+if __name__=='__main__':
+    for part in sys.argv[1:] or parts: parts[part]()

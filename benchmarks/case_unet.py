@@ -1,11 +1,12 @@
 """Diffusion U-Nets for inpainting, trained for real on a CPU: 68 labels, then what different ways pick from them.
 
-    python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
+    python benchmarks/case_unet.py            # everything below but the pilot
     python benchmarks/case_unet.py labels     # 68 random networks, eight of them with three seeds
     python benchmarks/case_unet.py picks      # choose four networks in each way
     python benchmarks/case_unet.py train      # train what was picked
     python benchmarks/case_unet.py fewer      # how well fits on fewer labels rank the networks they have not seen
     python benchmarks/case_unet.py pictures   # inpaintings of the worst and the best labelled network, and of the best built
+    python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
 
 Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again goes on.
 """
@@ -245,4 +246,5 @@ def pictures():
 
 if __name__=='__main__':
     torch.set_num_threads(1)
-    dict(pilot=pilot, labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures)[sys.argv[1]]()
+    parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures, pilot=pilot)
+    for part in sys.argv[1:] or list(parts)[:-1]: parts[part]()
