@@ -51,11 +51,7 @@ class Classes:
 
     def _allowed(self, keys):
         "Whether the keys of the first stages keep the constraints among them"
-        for (u,a),(v,b) in self.space.equal:
-            if max(u, v)>len(keys): continue
-            s, t = keys[u-1], keys[v-1]
-            if s is not None and t is not None and s[self.names[u-1].index(a)]!=t[self.names[v-1].index(b)]: return False
-        return True
+        return all(len({keys[u-1][self.names[u-1].index(k)] for u,k in group if u<=len(keys) and keys[u-1] is not None})<2 for group in self.space.ties)
 
     def __len__(self): return len(self.keys)
 
@@ -113,19 +109,21 @@ class QuantityCosts:
         return out
 
     def _class(self, arch):
-        "The number of a network's class"
-        return self.classes.keys.index(tuple(tuple(s[k] for k in names) if s['layers'] else None for s,names in zip(arch.stages, self.classes.names)))
+        "The number of a network's class; None if no class has it"
+        keys = tuple(tuple(s[k] for k in names) if s['layers'] else None for s,names in zip(arch.stages, self.classes.names))
+        return self.classes.keys.index(keys) if keys in self.classes.keys else None
 
     def within(self,
         u:int, # Stage, from 1
         context:Architecture, # A network of the space
-    ) -> np.ndarray: # One cost a module; NaN where no layer would be left
+    ) -> np.ndarray: # One cost a module; NaN where it leaves no network of the space
         "The context's cost with each module of a stage in place"
         out, modules = np.full(len(self.classes.modules[u-1]), math.nan), self.classes.modules[u-1]
         for rows in self.classes.places[u-1].values():
             first = self.space.put(context, u, modules.config(rows[0]))
-            if any(s['layers'] for s in first.stages):
-                own = self(self._class(first))[u-1]
+            k = self._class(first)
+            if k is not None:
+                own = self(k)[u-1]
                 out[rows] = self.total(first)+own-own[0]
         return out
 

@@ -203,12 +203,12 @@ def _network_choices(ab) -> list:
     "Every combination of the features of the whole network"
     return [dict(zip(ab.space.network, o)) for o in itertools.product(*(f.choices for f in ab.space.network.values()))]
 
-def _best_network_choice(ab) -> dict:
-    "The features of the whole network that the contexts score highest with"
+def _network_order(ab) -> list:
+    "Every combination of the features of the whole network, the one that the contexts score highest with first"
     options = _network_choices(ab)
-    if len(options)==1: return options[0]
+    if len(options)==1: return options
     with torch.no_grad(): scores = [_assembled(ab.net, ab.shift, ab.encoder, [Architecture(c.stages, **o) for c in ab.contexts], ab.readout).mean() for o in options]
-    return options[int(torch.stack(scores).argmax())]
+    return [options[i] for i in torch.stack(scores).argsort(descending=True, stable=True)]
 
 def _column(ab, name:str, archs:list) -> np.ndarray:
     "A computed quantity, the prediction, or another labelled column predicted by a network of its own"
@@ -253,9 +253,16 @@ def _sampled_costs(ab, name:str, stage:int) -> np.ndarray:
     "A computed quantity's mean over a few contexts for every module of a stage, kept: a guide, since the real value is checked afterwards"
     if (stage, name) not in ab._costs:
         exact, quantity, modules = _exact_costs(ab, name), ab.train.quantities[name], Modules(ab.space.stages[stage-1])
-        def costs(c): return exact.within(stage, c) if exact else np.asarray(quantity([ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))]), float)
+        def costs(c):
+            if exact: return exact.within(stage, c)
+            nets = [ab.space.put(c, stage, modules.config(i)) for i in range(len(modules))]
+            kept = np.array([any(s['layers'] for s in a.stages) for a in nets])
+            out = np.full(len(nets), np.nan)
+            out[kept] = quantity([a for a,k in zip(nets, kept) if k])
+            return out
         few = ab.contexts if exact or len(modules)<2000 else ab.contexts[:2]
-        ab._costs[stage, name] = np.nanmean([costs(c) for c in few], 0)+np.mean(quantity(ab.contexts))-np.mean(quantity(few))
+        mean = np.ma.masked_invalid([costs(c) for c in few]).mean(0).filled(np.nan)
+        ab._costs[stage, name] = mean+np.mean(quantity(ab.contexts))-np.mean(quantity(few))
     return ab._costs[stage, name]
 
 def _count_once(ab, scores:list, value) -> list:
@@ -263,8 +270,8 @@ def _count_once(ab, scores:list, value) -> list:
     out = [np.array(s, float) for s in scores]
     for (u,k),*others in ab.space.ties:
         for choice in ab.space.stages[u-1].stage[k].choices:
-            tied = [ab.space.put(c, u, dict(c.stages[u-1], **{k: choice})) for c in ab.contexts if c.stages[u-1]['layers']]
-            effect = np.mean(value(tied))-np.mean(value(ab.contexts)) if tied else 0.
+            present = [c for c in ab.contexts if c.stages[u-1]['layers']]
+            effect = np.mean(value([ab.space.put(c, u, dict(c.stages[u-1], **{k: choice})) for c in present]))-np.mean(value(present)) if present else 0.
             for v,name in others: out[v-1][[key==(choice,) for key in stage_keys(Modules(ab.space.stages[v-1]), [name])]] -= effect
     return out
 
@@ -273,13 +280,14 @@ def _stage_scores(ab, name:str, progress:bool=False) -> list:
     stages = tqdm(range(1, len(ab.space.stages)+1), desc=f'modules for {name}', leave=False, delay=1, disable=not progress)
     if name in ab.train.quantities: return _count_once(ab, [_sampled_costs(ab, name, u) for u in stages], ab.train.quantities[name])
     model = ab if name==str(ab.target) else _other(ab, name)
-    return _count_once(model, [model.module_scores(u).mean(0) for u in stages], model._predict)
+    scores = [model.module_scores(u).mean(0).astype(float) for u in stages]
+    return scores if model.readout in ('last', 'mean') else _count_once(model, scores, model._predict) # a module alone knows of no tie
 
-def _candidates(ab, limits:dict, progress:bool):
-    "Networks from the module scores, best total first, within the tightest budget; a module's score is a whole network's value, so all but one of the contexts' means are taken off"
+def _candidates(ab, limits:dict, net:dict, progress:bool):
+    "Networks with the features `net` from the module scores, best total first, within the tightest budget; a module's score is a whole network's value, so all but one of the contexts' means are taken off"
     centre = ab._predict(ab.contexts).mean()
     scores = _stage_scores(ab, str(ab.target), progress)
-    modules, net = [Modules(s) for s in ab.space.stages], _best_network_choice(ab)
+    modules = [Modules(s) for s in ab.space.stages]
     name = next((k for k in limits if k in ab.train.quantities), next(iter(limits), None))
     classes, costs, limit = _guide(ab, name, limits[name]) if name else (Classes(ab.space, by_cost=False), None, np.inf)
     for total,t in class_products(scores, classes.subsets, costs, limit):
@@ -291,7 +299,7 @@ def construct(
     n:int=10, # How many networks
     where:str|None=None, # A condition such as `"params < 30_000 and predicted > .9"`
     pool:int|None=None, # How many candidates to draw by module score before the best are taken; `n` builds from module scores alone, None takes 20 for each network and at least 200
-    tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
+    tries:int=20_000, # The most networks looked at, for each choice of network features until one has any; a warning says when fewer than `n` satisfy `where`
     progress:bool=True, # Show a progress bar while modules are scored
 ) -> LabelledData: # Without labels: architecture, score, predicted, and computed quantities
     "Build networks from the best modules of every stage, best first, without search"
@@ -301,14 +309,16 @@ def construct(
     expr, pool, known = where and Expression(where), max(pool or max(20*n, 200), n), set(self.train.archs)
     limits = {k: v for k,v in upper_limits(where).items() if k in self.train.quantities or k in self.train.metrics and k!=str(self.target)} if where else {}
     for k in expr.columns if expr else []: _column(self, k, self.contexts)
-    stream, kept, looked = _candidates(self, limits, progress), [], 0
-    while len(kept)<pool and looked<tries:
-        part = list(itertools.islice(stream, pool))
-        if not part: break
-        looked += len(part)
-        part = [o for o in part if o[1] not in known]
-        if expr and part: part = [o for o,ok in zip(part, expr({k: _column(self, k, [a for _,a in part]) for k in expr.columns})) if ok==1]
-        kept += part
+    looked = 0
+    for net in _network_order(self):
+        kept, last = [], looked+tries
+        stream = _candidates(self, limits, net, progress)
+        while len(kept)<pool and looked<last and (part := list(itertools.islice(stream, pool))):
+            looked += len(part)
+            part = [o for o in part if o[1] not in known]
+            if expr and part: part = [o for o,ok in zip(part, expr({k: _column(self, k, [a for _,a in part]) for k in expr.columns})) if ok==1]
+            kept += part
+        if kept: break
     if not kept: raise ValueError(f"no network satisfies {where!r} among the {looked:,} looked at; ask for less")
     out = _as_data(self, kept[:pool], expr).head(n)
     if len(out)<n: warnings.warn(f"only {len(out)} of {n} networks satisfy {where!r} among the {looked:,} looked at", AutoBuildWarning, stacklevel=2)

@@ -95,15 +95,18 @@ def reduced_space(
     objectives:list|None=None, # As in `construct_front`; the target alone if left out
     top:int=10, # Modules of each stage for each trade-off
     weights:int=11, # How many trade-offs
-) -> pd.DataFrame: # stage, layers, module: joined by ` | `, one module of each stage is a network
+) -> pd.DataFrame: # stage, layers, module: joined by ` | `, one module of each stage is a network, of the space if it keeps the constraints; with constraints, the leaders of one trade-off fit each other
     "The modules that lead their stage in some trade-off: a small space to hand to a search of your own"
     self._fitted()
     objectives = objectives or [str(self.target)]
-    parts, rows = [_objective(self, o, False) for o in objectives], []
-    for u,stage in enumerate(self.space.stages):
-        modules, lead = Modules(stage), {}
-        for w in simplex(len(parts), weights): lead |= dict.fromkeys(np.argsort(-sum(wk*s[u]/spread for wk,(s,_,spread) in zip(w, parts)), kind='stable')[:top].tolist())
-        rows += [dict(stage=u+1, layers=len(c['layers']), module=str(Architecture([c]))) for c in map(modules.config, lead)]
-    return pd.DataFrame(rows)
+    for u in range(1, len(self.space.stages)+1): self._stage(u)
+    parts, modules = [_objective(self, o, False) for o in objectives], [Modules(s) for s in self.space.stages]
+    subsets = Classes(self.space, by_cost=False).subsets if self.space.ties else [[np.arange(len(m)) for m in modules]]
+    lead = [{} for _ in modules]
+    for w in simplex(len(parts), weights):
+        total = [sum(wk*s[u]/spread for wk,(s,_,spread) in zip(w, parts)) for u in range(len(modules))]
+        best = max(subsets, key=lambda rows: sum(t[r].max() for t,r in zip(total, rows)))
+        for found,t,r in zip(lead, total, best): found |= dict.fromkeys(r[np.argsort(-t[r], kind='stable')[:top]].tolist())
+    return pd.DataFrame([dict(stage=u, layers=len(c['layers']), module=str(Architecture([c]))) for u,(m,found) in enumerate(zip(modules, lead), 1) for c in map(m.config, found)])
 
 AutoBuild.construct_front, AutoBuild.reduced_space = construct_front, reduced_space

@@ -282,10 +282,11 @@ class Space:
         return json.dumps(self.spec, indent=1)
 
     def _broken(self, arch:Architecture) -> str|None:
-        "The first constraint that `arch` breaks; one that names a left-out stage holds"
-        for text,((u,a),(v,b)) in zip(self.constraints, self.equal):
-            s, t = arch.stages[u-1], arch.stages[v-1]
-            if s['layers'] and t['layers'] and s[a]!=t[b]: return text
+        "The first equality that `arch` breaks; a stage that is left out breaks none"
+        for group in self.ties:
+            present = [(u, k, arch.stages[u-1][k]) for u,k in group if arch.stages[u-1]['layers']]
+            for u,k,value in present[1:]:
+                if value!=present[0][2]: return f'{present[0][1]}[{present[0][0]}] == {k}[{u}]'
 
     def check(self,
         arch:Architecture|str|dict, # An architecture, its one-line form, or its config
@@ -316,7 +317,8 @@ class Space:
         for i in range(1000*n+10_000):
             if len(out)==n: break
             a = Architecture([s.sample(rng) for s in self.stages], **{k: f.sample(rng) for k,f in self.network.items()})
-            for (u,_),*_ in self.ties: a = self.put(a, u, a.stages[u-1])
+            for group in self.ties:
+                for u in [u for u,_ in group if a.stages[u-1]['layers']][:1]: a = self.put(a, u, a.stages[u-1])
             if any(s['layers'] for s in a.stages) and not self._broken(a): out[str(a) if distinct else i] = a
         if len(out)<n: raise SpaceError(f"only {len(out)} of {n} distinct networks found in space {self.name!r}, which has about {self.size():.3g}")
         return list(out.values())
@@ -336,7 +338,7 @@ class Space:
         for group in self.ties if module['layers'] else ():
             for value in [module[k] for u,k in group if u==stage]:
                 for u,k in group:
-                    if stages[u-1]['layers'] and value in self.stages[u-1].stage[k].choices: stages[u-1] = dict(stages[u-1], **{k: value})
+                    if u!=stage and stages[u-1]['layers'] and value in self.stages[u-1].stage[k].choices: stages[u-1] = dict(stages[u-1], **{k: value})
         return Architecture(stages, **arch.network)
 
     def size(self) -> int: # Exact without constraints, an upper bound with them
