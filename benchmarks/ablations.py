@@ -71,7 +71,7 @@ def cell(name, n, repeat, variant):
     evaluated = np.concatenate([rows, rest[np.argsort(-order[rest], kind='stable')[:10]]])
     return dict(task=name, N=n, repeat=repeat, variant=variant, **row(task, evaluated, spearmanr(scores[rest], task.judged[rest])[0], time.process_time()-start))
 
-def main(repeats=3, labels=(50,), jobs=2):
+def main(repeats=2, labels=(50,), jobs=2):
     done = set(pd.read_csv(table)[['task', 'N', 'repeat', 'variant']].itertuples(index=False, name=None)) if table.exists() else set()
     todo = [o for o in ((t, n, 1000+r, v) for r,n,t,v in itertools.product(range(repeats), labels, tasks, variants)) if o not in done and (o[0] in chains or variants[o[3]].get('readout')!='last')]
     for found in tqdm(joblib.Parallel(jobs, return_as='generator_unordered')(joblib.delayed(cell)(*o) for o in todo), total=len(todo)):
