@@ -6,7 +6,7 @@
 __all__ = ['stage_keys', 'Classes', 'QuantityCosts', 'upper_limits']
 
 # %% ../nbs/85_budgets.ipynb #b0fa74d0
-import ast, itertools, math
+import ast, math
 
 import numpy as np
 

@@ -24,21 +24,14 @@ from autobuild.budgets import Classes, QuantityCosts
 from autobuild.construction import class_products
 from autobuild.importance import Modules
 from autobuild.spaces import Architecture
-from baselines import choices, one_hot
+from baselines import choices, one_hot, ridge
+from logs import append, read
 from panoptic_task import fitted_panoptic, macs, panoptic_data, segmented, space, train_classifier, train_panoptic
 
 networks, reseeded, seed = 150, 12, 2026
 labels, built, retrain = 100, 5, (10, 11, 12)
 results = Path(__file__).parent/'results'
 log, picked = results/'case_panoptic_runs.jsonl', results/'case_panoptic_picked.csv'
-
-def read():
-    "Every whole line of the log; a line torn by a crash is left out"
-    out = []
-    for line in log.read_text().splitlines() if log.exists() else []:
-        try: out.append(json.loads(line))
-        except json.JSONDecodeError: pass
-    return out
 
 def run(task, arch, s):
     "One training: what it was, what came out, and the seconds of CPU"
@@ -48,11 +41,10 @@ def run(task, arch, s):
 
 def train_all(todo):
     "Train what is not in the log yet"
-    done = {(r['task'], r['architecture'], r['seed']) for r in read()}
+    done = {(r['task'], r['architecture'], r['seed']) for r in read(log)}
     todo = [o for o in todo if (o[0], str(o[1]), o[2]) not in done]
     jobs = joblib.Parallel(n_jobs=int(os.environ.get('JOBS', 1)), return_as='generator_unordered')(joblib.delayed(run)(*o) for o in todo)
-    for r in tqdm(jobs, total=len(todo)):
-        with open(log, 'a') as f: f.write(json.dumps(r)+'\n')
+    for r in tqdm(jobs, total=len(todo)): append(log, **r)
 
 def both(archs, seeds): return [(t, a, s) for a in archs for s in seeds for t in ('panoptic', 'classification')]
 
@@ -67,7 +59,7 @@ tasks = dict(pq='panoptic', accuracy='classification')
 
 def labelled():
     "The labelled networks, one row each: pq, pq_things, pq_stuff, accuracy (seed 0), macs"
-    first = {(r['task'], r['architecture']): r for r in read() if r['seed']==0}
+    first = {(r['task'], r['architecture']): r for r in read(log) if r['seed']==0}
     archs = [a for a in space.sample(networks, seed) if all((t, str(a)) in first for t in tasks.values())]
     rows = [{k: v for t in tasks.values() for k,v in first[t, str(a)].items() if k.startswith(('pq', 'acc'))} for a in archs]
     return LabelledData(space, archs, pd.DataFrame(rows).assign(macs=macs(archs).astype(int)), 'panoptic', dict(macs=macs))
@@ -148,9 +140,9 @@ def ranks():
 
 def ridge_rank(target, data, s):
     "The same for a one-hot ridge"
-    order, x, y = np.random.default_rng(s).permutation(len(data)), one_hot(data).toarray(), data.table[target].to_numpy()
+    order, y = np.random.default_rng(s).permutation(len(data)), data.table[target].to_numpy()
     train, rest = order[:labels], order[labels:]
-    return spearmanr(RidgeCV(np.logspace(-2, 3, 11)).fit(x[train], y[train]).predict(x[rest]), y[rest])[0]
+    return spearmanr(ridge(one_hot(data), train, y[train])[rest], y[rest])[0]
 
 def modules(splits=8):
     "Module scores of both tasks and MACs from all labels; how far the scores of two halves of the labels agree within and across tasks"
@@ -178,9 +170,9 @@ def wide(rows, archs):
 
 def table():
     "The labelled networks, and the picked ones, with every training"
-    wide([r for r in read() if r['seed']<10], labelled().archs).to_csv(results/'case_panoptic.csv')
+    wide([r for r in read(log) if r['seed']<10], labelled().archs).to_csv(results/'case_panoptic.csv')
     chosen = pd.read_csv(picked)
-    measured = wide([r for r in read() if r['seed']>=10], [space.check(a) for a in chosen.architecture]).drop(columns='macs')
+    measured = wide([r for r in read(log) if r['seed']>=10], [space.check(a) for a in chosen.architecture]).drop(columns='macs')
     chosen.join(measured, on='architecture').to_csv(results/'case_panoptic_built.csv', index=False)
 
 def picture(n=6):

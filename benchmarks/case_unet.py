@@ -10,7 +10,7 @@
 
 Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again goes on.
 """
-import itertools, json, math, sys, time
+import itertools, math, sys, time
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from autobuild import Architecture, AutoBuild, LabelledData
 from autobuild.unets import UNet, unet_costs, unet_space
 from baselines import one_hot, ridge
+from logs import append, read
 
 space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
 limit = 6_000_000       # multiply-accumulates of one image: without a limit the largest network would simply win
@@ -141,30 +142,22 @@ def train(arch, seed, steps=400, batch=32, lr=1.2e-2):
         schedule.step()
     return net.eval()
 
-def measure(arch, s, **kw):
+def measure(arch, s):
     "Train and judge one network"
     start = time.process_time()
-    net = train(arch, s, **kw)
+    net = train(arch, s)
     trained = time.process_time()
     distance, error = judge(net)
     params, macs = unet_costs(arch)
     return dict(architecture=str(arch), seed=s, frechet=round(distance, 4), loss=round(error, 5), params=params, macs=macs,
-                train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1), **kw)
+                train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1))
 
-def read(path):
-    "Every whole line of an append-only file; a line torn by a crash is left out"
-    out = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try: out.append(json.loads(line))
-        except json.JSONDecodeError: pass
-    return out
-
-def run(todo, path=log, **kw):
+def run(todo):
     "Train what is not measured yet"
-    done = {(r['architecture'], r['seed']) for r in read(path)}
+    done = {(r['architecture'], r['seed']) for r in read(log)}
     classifier()
     for a,s in tqdm([o for o in dict.fromkeys(todo) if (str(o[0]), o[1]) not in done]):
-        with open(path, 'a') as f: f.write(json.dumps(measure(a, s, **kw))+'\n')
+        append(log, **measure(a, s))
 
 def within(archs): return [a for a in archs if unet_costs(a)[1]<=limit]
 

@@ -4,7 +4,7 @@
     python benchmarks/measure_mnist1d.py latency   # time them, on an idle machine
     python benchmarks/measure_mnist1d.py table     # write autobuild/measured/mnist1d.csv
 """
-import json, os, platform, sys
+import os, platform, sys
 from pathlib import Path
 
 import joblib, pandas as pd, torch
@@ -12,22 +12,11 @@ from tqdm import tqdm
 
 from autobuild.data import Quantity
 from autobuild.mnist1d import curves, end_params, latency, macs, node_params, space, train
+from logs import append, read
 
 networks, reseeded, seed = 600, 100, 2026
 here = Path(__file__).parent
 log, timed, table = here/'results/mnist1d_runs.jsonl', here/'results/mnist1d_latency.jsonl', here.parent/'autobuild/measured/mnist1d.csv'
-
-def read(path):
-    "Every whole line of an append-only file; a line torn by a crash is left out"
-    out = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try: out.append(json.loads(line))
-        except json.JSONDecodeError: pass
-    return out
-
-def append(path, **record):
-    "Add one line"
-    with open(path, 'a') as f: f.write(json.dumps(record)+'\n')
 
 def measure(arch, s):
     return dict(architecture=str(arch), seed=s, accuracy=train(arch, s))
