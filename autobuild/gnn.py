@@ -10,38 +10,56 @@ import math
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 
 from .encoding import Batch, Encoder
 from .linear import LinearPart
 
+# %% ../nbs/30_gnn.ipynb #25956016
+def _normal(generator:torch.Generator, scale:float, *shape:int) -> nn.Parameter:
+    "A parameter of normally distributed numbers"
+    return nn.Parameter(torch.randn(shape, generator=generator, device=generator.device)*scale)
+
 # %% ../nbs/30_gnn.ipynb #ecdca2da
 class FEMLP(nn.Module):
-    "One small MLP a feature category, each giving one scalar (the paper's FE-MLP); absolute value"
+    "One small MLP per feature category, each giving one scalar (the paper's FE-MLP); absolute value"
     def __init__(self,
         choices:list, # Number of choices of each category
         continuous:int, # Number of continuous features
         members:int, # Ensemble size
         hidden:int=3, # Width of each category's table and MLP, the authors' value
+        generator:torch.Generator|None=None, # Draws the initial parameters; None takes a new one with seed 0
     ):
         super().__init__()
-        self.register_buffer('offset', torch.tensor([0, *choices]).cumsum(0)[:-1], persistent=False)
-        self.register_buffer('category', torch.repeat_interleave(torch.arange(len(choices)), torch.tensor(choices)), persistent=False)
-        self.table = nn.Parameter(torch.randn(members, sum(choices), hidden)/2)
-        self.out = nn.Parameter(torch.randn(members, len(choices), hidden)/2)
-        self.slope, self.bend = (nn.Parameter(torch.randn(members, 1, continuous, hidden)) for _ in range(2))
-        self.bent = nn.Parameter(torch.randn(members, 1, continuous, hidden)/2)
+        generator = generator or torch.Generator().manual_seed(0)
+        # All categories share one table: `offset` is where each begins, `category` whose choice each row is
+        sizes = torch.tensor(choices)
+        self.register_buffer('offset', sizes.cumsum(0)-sizes, persistent=False)
+        self.register_buffer('category', torch.arange(len(choices)).repeat_interleave(sizes), persistent=False)
+        self.table = _normal(generator, .5, members, sum(choices), hidden)
+        self.out = _normal(generator, .5, members, len(choices), hidden)
+        self.slope, self.bend = (_normal(generator, 1, members, 1, continuous, hidden) for _ in range(2))
+        self.bent = _normal(generator, .5, members, 1, continuous, hidden)
         self.bias = nn.Parameter(torch.ones(members, 1, len(choices)+continuous))
 
-    def scalars(self) -> torch.Tensor: # (members, choices of all categories)
-        "Every choice's contribution to the 0-hop norm"
-        return ((self.table*self.out[:,self.category]).sum(-1)+self.bias[:,0,self.category]).abs()
+# %% ../nbs/30_gnn.ipynb #edcc092a
+@patch
+def scalars(self:FEMLP) -> torch.Tensor: # (members, choices of all categories)
+    "Every choice's contribution to the 0-hop norm"
+    return ((self.table*self.out[:,self.category]).sum(-1)+self.bias[:,0,self.category]).abs()
 
-    def forward(self, codes, values): # (nodes, categories), (nodes, continuous) -> (members, nodes, categories+continuous)
-        known = self.scalars()[:,codes+self.offset]
-        if not values.shape[1]: return known
-        measured = (F.relu(values[:,:,None]*self.slope+self.bend)*self.bent).sum(-1)+self.bias[:,:,len(self.offset):]
-        return torch.cat([known, measured.abs()], -1)
+@patch
+def forward(self:FEMLP,
+    codes:torch.Tensor, # (nodes, categories) whole numbers
+    values:torch.Tensor, # (nodes, continuous) between 0 and 1
+) -> torch.Tensor: # (members, nodes, categories+continuous), not negative
+    "The 0-hop embedding of every node: |concat_c MLP_c(x_vc)|"
+    known = self.scalars()[:,codes+self.offset]
+    if not values.shape[1]: return known
+    hidden = F.relu(values[:,:,None]*self.slope+self.bend)
+    measured = (hidden*self.bent).sum(-1)+self.bias[:,:,len(self.offset):]
+    return torch.cat([known, measured.abs()], -1)
 
 # %% ../nbs/30_gnn.ipynb #955f64a1
 def attend(
@@ -51,102 +69,124 @@ def attend(
     empty:list, # A mask for each source after the first: True where the node does not read it; or None
 ) -> torch.Tensor: # (..., width)
     "GATv2's weighted mean of what a node reads"
-    def score(s):
-        x = F.leaky_relu(s+target, .2, inplace=True)
-        return (x.reshape(len(x), -1, x.shape[-1])@attention).reshape(x.shape[:-1])
-    scores = [score(s) for s in sources]
-    scores[1:] = [s if e is None else s.masked_fill(e, -math.inf) for s,e in zip(scores[1:], empty)]
-    alpha = torch.softmax(torch.stack(torch.broadcast_tensors(*scores)), 0)
-    return sum(a[...,None]*s for a,s in zip(alpha, sources))
+    def score(source): # a . LeakyReLU(s_j + t_i)
+        active = F.leaky_relu(source+target, .2, inplace=True)
+        return (active.reshape(len(active), -1, active.shape[-1])@attention).reshape(active.shape[:-1])
+    scores = [score(source) for source in sources]
+    scores[1:] = [s if mask is None else s.masked_fill(mask, -math.inf) for s,mask in zip(scores[1:], empty)]
+    shares = torch.softmax(torch.stack(torch.broadcast_tensors(*scores)), 0) # alpha_ij
+    return sum(share[...,None]*source for share,source in zip(shares, sources))
+
+# %% ../nbs/30_gnn.ipynb #dc0465c7
+def _d_leaky_relu(d_active, active): return torch.ops.aten.leaky_relu_backward(d_active, active, .2, True)
 
 class _ChainAttention(torch.autograd.Function):
-    "`attend` for chains with its gradient by hand: of two sources, node i takes a share alpha = sigmoid(e_ii - e_i,i-1) of itself"
+    "`attend` for chains: a node takes the share alpha of itself and the rest of the node before; gradient by hand"
     @staticmethod
     def forward(ctx, source, target, attention, first):
-        before = F.pad(source[:,:-1], (0,0,1,0))
-        x, b = F.leaky_relu_(source+target, .2), F.leaky_relu_(before+target, .2)
-        apart, gap = source-before, x-b
+        before = F.pad(source[:,:-1], (0,0,1,0)) # s_{i-1}
+        active, active_before = F.leaky_relu_(source+target, .2), F.leaky_relu_(before+target, .2)
+        apart, gap = source-before, active-active_before
+        # A graph's first node has nobody before it: alpha is 1, which lets no derivative through to its neighbour
         alpha = torch.sigmoid(gap@attention).masked_fill_(first[:,None], 1.)
-        ctx.save_for_backward(x, b, gap, apart, alpha, attention)
+        ctx.save_for_backward(active, active_before, gap, apart, alpha, attention)
         return torch.addcmul(before, alpha, apart)
 
     @staticmethod
-    def backward(ctx, grad):
-        x, b, gap, apart, alpha, attention = ctx.saved_tensors
-        e = (grad*apart).sum(-1, keepdim=True)*alpha*(1-alpha)
-        u = e*attention.transpose(1, 2)
-        to_x, to_b = (torch.ops.aten.leaky_relu_backward(u, o, .2, True) for o in (x, b))
-        own = alpha*grad
-        before = (grad-own).sub_(to_b)
-        own += to_x
-        own[:,:-1] += before[:,1:]
-        return own, to_x.sub_(to_b), gap.transpose(1, 2)@e, None
+    def backward(ctx, d_out):
+        active, active_before, gap, apart, alpha, attention = ctx.saved_tensors
+        d_score = (d_out*apart).sum(-1, keepdim=True)*alpha*(1-alpha)
+        d_active = d_score*attention.transpose(1, 2) # for the node before, the same with a minus
+        d_query, d_query_before = _d_leaky_relu(d_active, active), _d_leaky_relu(d_active, active_before)
+        d_source = alpha*d_out
+        d_before = (d_out-d_source).sub_(d_query_before)
+        d_source += d_query
+        d_source[:,:-1] += d_before[:,1:] # what a node offers, the next node reads
+        return d_source, d_query.sub_(d_query_before), gap.transpose(1, 2)@d_score, None
 
+# %% ../nbs/30_gnn.ipynb #57f8578e
+def _activations(source, target, senders, readers):
+    "(s_j of every edge; LeakyReLU(s_i + t_i) of every node; LeakyReLU(s_j + t_i) of every edge)"
+    carried = source.index_select(1, senders)
+    edge = F.leaky_relu_(target.index_select(1, readers).add_(carried), .2)
+    return carried, F.leaky_relu_(source+target, .2), edge
+
+def _read_part(source, target, attention, senders, readers):
+    "(what every node reads, the share alpha_ii of itself, the share alpha_ij of every edge)"
+    carried, active, active_edge = _activations(source, target, senders, readers)
+    score, score_edge = active@attention, active_edge@attention
+    # The largest score of each reader is taken off, so that no exponential overflows
+    largest = score.scatter_reduce(1, readers[None,:,None].expand_as(score_edge), score_edge, 'amax')
+    share, share_edge = score.sub_(largest).exp_(), score_edge.sub_(largest.index_select(1, readers)).exp_()
+    total = share.index_add(1, readers, share_edge)
+    share, share_edge = share.div_(total), share_edge.div_(total.index_select(1, readers))
+    return (source*share).index_add_(1, readers, carried.mul_(share_edge)), share, share_edge
+
+# %% ../nbs/30_gnn.ipynb #f1fc3e98
+def _d_read_part(d_out, source, target, attention, senders, readers, share, share_edge):
+    "Derivatives of the loss by `source`, `target` and `attention`"
+    carried, active, active_edge = _activations(source, target, senders, readers)
+    d_read = d_out.index_select(1, readers)
+    # d_score_j = alpha_j (d_alpha_j - sum_k alpha_k d_alpha_k), where d_alpha_j = d_out . s_j
+    d_score = share*(d_out*source).sum(-1, keepdim=True)
+    d_score_edge = share_edge*carried.mul_(d_read).sum(-1, keepdim=True)
+    mean = d_score.index_add(1, readers, d_score_edge)
+    d_score.addcmul_(share, mean, value=-1)
+    d_score_edge.addcmul_(share_edge, mean.index_select(1, readers), value=-1)
+    d_attention = active.transpose(1, 2)@d_score+active_edge.transpose(1, 2)@d_score_edge
+    direction = attention.transpose(1, 2)
+    d_query, d_query_edge = _d_leaky_relu(d_score*direction, active), _d_leaky_relu(d_score_edge*direction, active_edge)
+    # A source is read by itself and along its edges, and it is part of the query of each
+    d_source = torch.addcmul(d_query, share, d_out)
+    d_source.index_add_(1, senders, d_read.mul_(share_edge).add_(d_query_edge))
+    return d_source, d_query.index_add_(1, readers, d_query_edge), d_attention
+
+# %% ../nbs/30_gnn.ipynb #f79a8666
 class _GraphAttention(torch.autograd.Function):
-    "`attend` for any graph with its gradient by hand: along edges, so that a node costs what it reads, and part by part, so that what is between stays in the cache"
-    @staticmethod
-    def scores(s, t, src, dst, attention):
-        "(what the nodes offer to the edges, activations and scores of the nodes themselves, and of the edges)"
-        far = s.index_select(1, src)
-        x, y = F.leaky_relu_(s+t, .2), F.leaky_relu_(t.index_select(1, dst).add_(far), .2)
-        return far, x, y, x@attention, y@attention
-
+    "`attend` for any graph, part by part, with its gradient by hand"
     @staticmethod
     def forward(ctx, source, target, attention, parts):
-        out, shares = torch.empty_like(source), []
-        for nodes,_,src,dst in parts:
-            s = source[:,nodes]
-            far, _, _, own, edge = _GraphAttention.scores(s, target[:,nodes], src, dst, attention)
-            top = own.scatter_reduce(1, dst[None,:,None].expand_as(edge), edge, 'amax')
-            own, edge = own.sub_(top).exp_(), edge.sub_(top.index_select(1, dst)).exp_()
-            total = own.index_add(1, dst, edge)
-            shares += [own.div_(total), edge.div_(total.index_select(1, dst))]
-            out[:,nodes] = (s*own).index_add_(1, dst, far.mul_(edge))
-        ctx.save_for_backward(source, target, attention, *shares)
+        read = [_read_part(source[:,nodes], target[:,nodes], attention, *edges) for nodes,_,*edges in parts]
+        ctx.save_for_backward(source, target, attention, *(share for _,*shares in read for share in shares))
         ctx.parts = parts
-        return out
+        return torch.cat([out for out,*_ in read], 1)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx, d_out):
         source, target, attention, *shares = ctx.saved_tensors
-        to_source, to_target, to_attention = torch.empty_like(source), torch.empty_like(target), torch.zeros_like(attention)
-        for (nodes,_,src,dst),own,edge in zip(ctx.parts, shares[::2], shares[1::2]):
-            s, g = source[:,nodes], grad[:,nodes]
-            far, x, y, _, _ = _GraphAttention.scores(s, target[:,nodes], src, dst, attention)
-            back = g.index_select(1, dst)
-            to_own, to_edge = own*(g*s).sum(-1, keepdim=True), edge*far.mul_(back).sum(-1, keepdim=True)
-            mean = to_own.index_add(1, dst, to_edge)
-            to_own.addcmul_(own, mean, value=-1)
-            to_edge.addcmul_(edge, mean.index_select(1, dst), value=-1)
-            to_attention += x.transpose(1, 2)@to_own + y.transpose(1, 2)@to_edge
-            u, v = (torch.ops.aten.leaky_relu_backward(e*attention.transpose(1, 2), o, .2, True) for e,o in ((to_own, x), (to_edge, y)))
-            to_source[:,nodes] = torch.addcmul(u, own, g).index_add_(1, src, back.mul_(edge).add_(v))
-            to_target[:,nodes] = u.index_add_(1, dst, v)
-        return to_source, to_target, to_attention, None
+        derivatives = []
+        for (nodes,_,*edges),share,share_edge in zip(ctx.parts, shares[::2], shares[1::2]):
+            here = (d_out[:,nodes], source[:,nodes], target[:,nodes])
+            derivatives.append(_d_read_part(*here, attention, *edges, share, share_edge))
+        d_sources, d_targets, d_attentions = zip(*derivatives)
+        return torch.cat(d_sources, 1), torch.cat(d_targets, 1), sum(d_attentions), None
 
+# %% ../nbs/30_gnn.ipynb #f035cd03
 class _NormRelu(torch.autograd.Function):
-    "Batch normalisation over the nodes and ReLU, with their gradient by hand; also gives the batch's mean and variance"
+    "Batch normalisation over the nodes and ReLU, and the batch's mean and variance; gradient by hand"
     @staticmethod
-    def forward(ctx, x, scale, shift):
-        mean_of = x.new_full((len(x), 1, x.shape[1]), 1/x.shape[1])
-        mean = mean_of@x
-        z = x-mean
-        var = mean_of@(z*z)
+    def forward(ctx, inputs, scale, shift):
+        # A mean over nodes as a matrix product is several times as fast as `mean` over a dimension in the middle
+        average = inputs.new_full((len(inputs), 1, inputs.shape[1]), 1/inputs.shape[1])
+        mean = average@inputs
+        normal = inputs-mean
+        var = average@(normal*normal)
         inverse = torch.rsqrt(var+1e-5)
-        z *= inverse
-        out = torch.addcmul(shift, z, scale).relu_()
-        ctx.save_for_backward(z, out, scale*inverse, mean_of)
+        normal *= inverse
+        out = torch.addcmul(shift, normal, scale).relu_()
+        ctx.save_for_backward(normal, out, scale*inverse, average)
         ctx.mark_non_differentiable(mean, var)
         return out, mean, var
 
     @staticmethod
-    def backward(ctx, grad, *_):
-        z, out, factor, mean_of = ctx.saved_tensors
-        grad = torch.ops.aten.threshold_backward(grad, out, 0)
-        mean, along = mean_of@grad, mean_of@(grad*z)
-        n = z.shape[1]
-        return torch.addcmul(grad-mean, z, along, value=-1).mul_(factor), along*n, mean*n
+    def backward(ctx, d_out, *_):
+        normal, out, factor, average = ctx.saved_tensors
+        d_before = torch.ops.aten.threshold_backward(d_out, out, 0) # through the ReLU
+        mean, along, nodes = average@d_before, average@(d_before*normal), normal.shape[1]
+        d_inputs = torch.addcmul(d_before-mean, normal, along, value=-1).mul_(factor)
+        return d_inputs, along*nodes, mean*nodes
 
+# %% ../nbs/30_gnn.ipynb #7a655b67
 class GATv2(nn.Module):
     "A GATv2 layer with one head and self-loops, batch normalisation and ReLU"
     def __init__(self,
@@ -154,45 +194,62 @@ class GATv2(nn.Module):
         width_in:int, # Embedding size in
         width:int, # Embedding size out
         residual:bool, # Whether the input is added to the output
+        generator:torch.Generator|None=None, # Draws the initial parameters; None takes a new one with seed 0
     ):
         super().__init__()
-        def glorot(*shape): return nn.Parameter(torch.randn(members, *shape)*math.sqrt(2/sum(shape)))
-        self.source, self.target, self.attention, self.residual = glorot(width_in, width), glorot(width_in, width), glorot(width, 1), residual
+        generator = generator or torch.Generator().manual_seed(0)
+        def glorot(*shape): return _normal(generator, math.sqrt(2/sum(shape)), members, *shape)
+        self.source, self.target, self.attention = glorot(width_in, width), glorot(width_in, width), glorot(width, 1)
         self.bias, self.shift = (nn.Parameter(torch.zeros(members, 1, width)) for _ in range(2))
-        self.scale = nn.Parameter(torch.ones(members, 1, width))
-        for k,v in dict(mean=0., var=1.).items(): self.register_buffer(k, torch.full((members, 1, width), v))
+        self.scale, self.residual = nn.Parameter(torch.ones(members, 1, width)), residual
+        # The statistics of the last training batch, for evaluation
+        self.register_buffer('mean', torch.zeros(members, 1, width))
+        self.register_buffer('var', torch.ones(members, 1, width))
 
-    def project(self, h): # (members, nodes, in) -> two of (members, nodes, width)
-        "What a node offers as a source, and what it asks as a target"
-        return h@self.source, torch.baddbmm(self.bias, h, self.target)
+# %% ../nbs/30_gnn.ipynb #de4723ef
+@patch
+def project(self:GATv2,
+    embeddings:torch.Tensor, # (members, nodes, width in)
+) -> tuple: # Two of (members, nodes, width): W_s h and W_t h + b
+    "What a node offers as a source, and what it asks as a target"
+    return embeddings@self.source, torch.baddbmm(self.bias, embeddings, self.target)
 
-    def normalize(self, x): # (members, nodes, width), the same shape
-        "Batch normalisation and ReLU; in training by this batch's statistics, which are kept for evaluation"
-        if self.training:
-            out, self.mean, self.var = _NormRelu.apply(x, self.scale, self.shift)
-            return out
-        scale = self.scale*torch.rsqrt(self.var+1e-5)
-        return F.relu(torch.addcmul(self.shift-self.mean*scale, x, scale), inplace=True)
+@patch
+def normalize(self:GATv2,
+    inputs:torch.Tensor, # (members, nodes, width)
+) -> torch.Tensor: # (members, nodes, width), not negative
+    "Batch normalisation and ReLU; in training by this batch's statistics, which are kept for evaluation"
+    if self.training:
+        out, self.mean, self.var = _NormRelu.apply(inputs, self.scale, self.shift)
+        return out
+    scale = self.scale*torch.rsqrt(self.var+1e-5)
+    return F.relu(torch.addcmul(self.shift-self.mean*scale, inputs, scale), inplace=True)
 
-    def forward(self, h, batch): # (members, nodes, in), a Batch -> (members, nodes, width)
-        source, target = self.project(h)
-        if batch.is_chain: read = _ChainAttention.apply(source, target, self.attention, batch.first)
-        else: read = _GraphAttention.apply(source, target, self.attention, batch.parts())
-        out = self.normalize(read)
-        return out+h if self.residual else out
+@patch
+def forward(self:GATv2,
+    embeddings:torch.Tensor, # (members, nodes, width in)
+    batch:Batch, # Says who reads whom
+) -> torch.Tensor: # (members, nodes, width), not negative where `embeddings` are not
+    "The next hop's embeddings: ReLU(BatchNorm(GATv2(h, E))), and h where the layer is residual"
+    source, target = self.project(embeddings)
+    if batch.is_chain: read = _ChainAttention.apply(source, target, self.attention, batch.first)
+    else: read = _GraphAttention.apply(source, target, self.attention, batch.parts())
+    out = self.normalize(read)
+    return out+embeddings if self.residual else out
 
 # %% ../nbs/30_gnn.ipynb #3ae769f6
 def graph_mean(
-    x:torch.Tensor, # A value or an embedding a node
+    values:torch.Tensor, # A value or an embedding per node
     batch:Batch, # Says which graph a node belongs to
     dim:int=-1, # The dimension that counts nodes
 ) -> torch.Tensor: # The same with graphs in place of nodes
     "Mean over each graph's nodes"
-    shape = list(x.shape)
+    shape = list(values.shape)
     shape[dim] = len(batch)
-    size = batch.sizes.to(x.dtype).reshape([-1]+[1]*(x.dim()-1-dim%x.dim()))
-    return x.new_zeros(shape).index_add(dim, batch.graph, x)/size
+    sizes = batch.sizes.to(values.dtype).reshape([-1]+[1]*(values.dim()-1-dim%values.dim()))
+    return values.new_zeros(shape).index_add(dim, batch.graph, values)/sizes
 
+# %% ../nbs/30_gnn.ipynb #e0f90e9f
 class HopNetwork(nn.Module):
     "FE-MLP, GATv2 layers, regressor: node norms of every hop and a prediction for every graph"
     def __init__(self,
@@ -205,28 +262,40 @@ class HopNetwork(nn.Module):
         places:tuple=(), # Which categories say where a node stands (see `LinearPart`)
     ):
         super().__init__()
+        generator = torch.Generator().manual_seed(seed)
         self.linear = LinearPart(choices, continuous, places)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.embed = FEMLP(choices, continuous, members)
-            sizes = [len(choices)+continuous]+[width]*hops
-            self.layers = nn.ModuleList(GATv2(members, i, o, residual=m>0) for m,(i,o) in enumerate(zip(sizes, sizes[1:])))
-            self.hidden, self.out = (nn.Parameter(torch.randn(members, width, o)*math.sqrt(2/width)) for o in (width, 1))
-            self.hidden_bias, self.out_bias = (nn.Parameter(torch.zeros(members, 1, o)) for o in (width, 1))
+        self.embed = FEMLP(choices, continuous, members, generator=generator)
+        widths = [len(choices)+continuous]+[width]*hops
+        self.layers = nn.ModuleList(GATv2(members, *sizes, residual=hop>1, generator=generator)
+            for hop,sizes in enumerate(zip(widths, widths[1:]), 1))
+        self.hidden, self.out = (_normal(generator, math.sqrt(2/width), members, width, o) for o in (width, 1))
+        self.hidden_bias, self.out_bias = (nn.Parameter(torch.zeros(members, 1, o)) for o in (width, 1))
 
-    def regress(self, pooled): # (members, graphs, width) -> (members, graphs)
-        "The regressor: a two-layer MLP on the last hop's graph embedding"
-        return torch.baddbmm(self.out_bias, F.relu(torch.baddbmm(self.hidden_bias, pooled, self.hidden)), self.out)[...,0]
+# %% ../nbs/30_gnn.ipynb #76abe01b
+@patch
+def regress(self:HopNetwork,
+    pooled:torch.Tensor, # (members, graphs, width) embeddings of graphs at the last hop
+) -> torch.Tensor: # (members, graphs)
+    "The regressor: a two-layer MLP on the last hop's graph embedding"
+    hidden = F.relu(torch.baddbmm(self.hidden_bias, pooled, self.hidden))
+    return torch.baddbmm(self.out_bias, hidden, self.out)[...,0]
 
-    def embeddings(self, batch): # A Batch -> node norms (hops+1, members, nodes), (members, graphs, width)
-        "The norms of every node at every hop, and the last hop's graph embeddings"
-        h = self.embed(batch.codes, batch.values)
-        norms = [h.sum(-1)]
-        for layer in self.layers:
-            h = layer(h, batch)
-            norms.append(h.sum(-1))
-        return torch.stack(norms), graph_mean(h, batch, 1)
+@patch
+def embeddings(self:HopNetwork,
+    batch:Batch, # Graphs
+) -> tuple: # Node norms (hops+1, members, nodes), graph embeddings (members, graphs, width)
+    "The norms of every node at every hop, and the last hop's graph embeddings"
+    embedding = self.embed(batch.codes, batch.values)
+    norms = [embedding.sum(-1)] # L1, as no element is negative
+    for layer in self.layers:
+        embedding = layer(embedding, batch)
+        norms.append(embedding.sum(-1))
+    return torch.stack(norms), graph_mean(embedding, batch, 1)
 
-    def forward(self, batch): # A Batch -> node norms (hops+1, members, nodes), predictions (members, graphs)
-        norms, pooled = self.embeddings(batch)
-        return norms, self.regress(pooled)
+@patch
+def forward(self:HopNetwork,
+    batch:Batch, # Graphs
+) -> tuple: # Node norms (hops+1, members, nodes), predictions (members, graphs)
+    "The norms of every node at every hop, and every graph's prediction"
+    norms, pooled = self.embeddings(batch)
+    return norms, self.regress(pooled)

@@ -6,8 +6,10 @@
 __all__ = ['LinearPart']
 
 # %% ../nbs/28_linear.ipynb #11de9c2f
+import math
+
 import numpy as np, torch
-from sklearn.linear_model import Ridge, RidgeCV
+from fastcore.basics import patch
 from torch import nn
 
 from .encoding import Batch
@@ -21,57 +23,89 @@ class LinearPart(nn.Module):
         places:tuple=(), # Which categories say where a node stands: the columns of stage and layer, or none
     ):
         super().__init__()
-        offsets = torch.tensor([0, *choices]).cumsum(0)
-        self.places, self.sizes, self.per_place = tuple(places), [choices[c] for c in places], int(offsets[-1])+continuous
-        self.register_buffer('offset', offsets[:-1], persistent=False)
-        self.register_buffer('weight', torch.zeros(self.per_place*int(np.prod(self.sizes, dtype=int))))
+        ends = torch.tensor([0, *choices]).cumsum(0)
+        known = int(ends[-1])
+        self.places, self.sizes, self.per_place = tuple(places), [choices[c] for c in places], known+continuous
+        # Where each category's choices, and the continuous features, begin within a place
+        self.register_buffer('offset', ends[:-1], persistent=False)
+        self.register_buffer('measured', known+torch.arange(continuous), persistent=False)
+        self.register_buffer('weight', torch.zeros(self.per_place*math.prod(self.sizes)))
         self.register_buffer('bias', torch.zeros(()))
         self.register_buffer('share', torch.zeros(())) # Of a prediction; 0 leaves the linear part out
 
-    def columns(self, codes): # (..., categories) -> (..., categories) columns of the chosen terms, (...) the first column of the place
-        "Where a node's terms stand"
-        place = torch.zeros_like(codes[...,0])
-        for c,n in zip(self.places, self.sizes): place = place*n+codes[...,c]
-        return (place*self.per_place)[...,None]+codes+self.offset, place*self.per_place
+# %% ../nbs/28_linear.ipynb #a5e7a85d
+@patch
+def columns(self:LinearPart,
+    codes:torch.Tensor, # (..., categories) whole numbers
+) -> tuple: # (..., categories) and (..., continuous): which weights
+    "Where the weights of a node's choices and of its continuous features stand"
+    place = torch.zeros_like(codes[...,0])
+    for category,size in zip(self.places, self.sizes): place = place*size+codes[...,category]
+    start = (place*self.per_place)[...,None]
+    return start+self.offset+codes, start+self.measured
 
-    def forward(self, codes, values): # (..., categories), (..., continuous) -> (...)
-        "What each node contributes"
-        chosen, place = self.columns(codes)
-        own = place[...,None]+self.per_place-values.shape[-1]+torch.arange(values.shape[-1], device=place.device)
-        return self.weight[chosen].sum(-1)+(self.weight[own]*values).sum(-1)
+@patch
+def forward(self:LinearPart,
+    codes:torch.Tensor, # (..., categories)
+    values:torch.Tensor, # (..., continuous), between 0 and 1
+) -> torch.Tensor: # (...)
+    "What each node contributes to its graph's value"
+    chosen, measured = self.columns(codes)
+    return self.weight[chosen].sum(-1)+(self.weight[measured]*values).sum(-1)
 
-    def total(self, batch): # A Batch -> (graphs,)
-        "The sum over each graph's nodes, and the bias"
-        return self.bias.repeat(len(batch)).index_add(0, batch.graph, self(batch.codes, batch.values))
+# %% ../nbs/28_linear.ipynb #a53f804f
+@patch
+def total(self:LinearPart,
+    batch:Batch, # Graphs
+) -> torch.Tensor: # (graphs,)
+    "The linear part's value of each graph"
+    return self.bias.repeat(len(batch)).index_add(0, batch.graph, self(batch.codes, batch.values))
 
-    def terms(self, batch): # A Batch -> (graphs, terms)
-        "How often each term occurs in each graph"
-        chosen, place = self.columns(batch.codes)
-        out, graph = torch.zeros(len(batch), len(self.weight), device=chosen.device), batch.graph[:,None].expand_as(chosen)
-        out.index_put_((graph, chosen), torch.ones(()).to(out), accumulate=True)
-        first = place+self.per_place-batch.values.shape[1]
-        for i in range(batch.values.shape[1]): out.index_put_((batch.graph, first+i), batch.values[:,i], accumulate=True)
-        return out.cpu().numpy()
+# %% ../nbs/28_linear.ipynb #2e435d51
+@patch
+def terms(self:LinearPart,
+    batch:Batch, # Graphs
+) -> torch.Tensor: # (graphs, terms)
+    "How often each choice occurs at each place of each graph, and the sums of continuous features there"
+    chosen, measured = self.columns(batch.codes)
+    counts = torch.zeros(len(batch), len(self.weight), device=chosen.device)
+    for columns,amounts in ((chosen, torch.ones_like(chosen, dtype=counts.dtype)), (measured, batch.values)):
+        counts.index_put_((batch.graph[:,None].expand_as(columns), columns), amounts, accumulate=True)
+    return counts
 
-    def levels(self, x): # (n, terms) -> (n, terms of all levels)
-        "The terms, and their sums over layers and over stages"
-        x, k = x.reshape(len(x), *self.sizes, -1), len(self.sizes)
-        return np.concatenate([x.sum(tuple(range(i, k+1))).reshape(len(x), -1) for i in range(1, k+2)], 1)
+# %% ../nbs/28_linear.ipynb #32f066b0
+@patch
+def levels(self:LinearPart,
+    counts:np.ndarray, # (graphs, terms)
+) -> np.ndarray: # (graphs, terms of all levels): of the whole network, of each stage, of each place
+    "The terms, and their sums over layers and over stages"
+    counts, depth = counts.reshape(len(counts), *self.sizes, -1), len(self.sizes)
+    sums = [counts.sum(tuple(range(level, depth+1))) for level in range(1, depth+2)]
+    return np.concatenate([s.reshape(len(counts), -1) for s in sums], 1)
 
-    def fold(self, weights): # (terms of all levels,) -> (terms,)
-        "The weight of each term, with those of its stage and of the whole network added"
-        shapes = [(*self.sizes[:i], *[1]*(len(self.sizes)-i), self.per_place) for i in range(len(self.sizes)+1)]
-        parts = np.split(weights, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
-        return np.broadcast_to(sum(w.reshape(s) for w,s in zip(parts, shapes)), shapes[-1]).flatten()
+@patch
+def per_term(self:LinearPart,
+    weights:np.ndarray, # (terms of all levels,)
+) -> np.ndarray: # (terms,)
+    "The weight of each term: its own, with those of its stage and of the whole network added"
+    depth = len(self.sizes)
+    shapes = [(*self.sizes[:level], *[1]*(depth-level), self.per_place) for level in range(depth+1)]
+    levels = np.split(weights, np.cumsum([math.prod(s) for s in shapes])[:-1])
+    return sum(np.broadcast_to(w.reshape(s), shapes[-1]) for w,s in zip(levels, shapes)).flatten()
 
-    def fit(self,
-        batch:Batch, # Labelled networks
-        labels:np.ndarray, # (n,) standardised labels
-        rows:list=(), # Training rows, as `folds` gives them
-    ) -> np.ndarray: # (members, n): predictions of one more fit for each of `rows`
-        "Fit by ridge regression, the penalty chosen by leave-one-out on at most 3,000 networks"
-        x, y = self.levels(self.terms(batch)), np.asarray(labels, np.float32)
-        ridge = Ridge(RidgeCV(np.logspace(-2, 3, 11)).fit(x[:3000], y[:3000]).alpha_).fit(x, y)
-        self.weight.copy_(torch.as_tensor(self.fold(ridge.coef_)))
-        self.bias.copy_(torch.as_tensor(ridge.intercept_))
-        return np.stack([Ridge(ridge.alpha).fit(x[r], y[r]).predict(x) for r in rows]) if len(rows) else np.zeros((0, len(y)), np.float32)
+# %% ../nbs/28_linear.ipynb #b74d2871
+@patch
+def fit(self:LinearPart,
+    batch:Batch, # Labelled networks
+    labels:np.ndarray, # (n,) standardised labels
+    rows:list=(), # Training rows of each member, as `folds` gives them; empty for no further fits
+) -> np.ndarray: # (members, n): what a fit to each member's rows says of all n networks
+    "Fit by ridge regression; leave-one-out on at most the first 3,000 networks chooses the penalty"
+    from sklearn.linear_model import Ridge, RidgeCV
+    counts, labels = self.levels(self.terms(batch).cpu().double().numpy()), np.asarray(labels, np.float64)
+    penalty = RidgeCV(np.logspace(-2, 3, 11)).fit(counts[:3000], labels[:3000]).alpha_
+    whole = Ridge(penalty).fit(counts, labels)
+    self.weight.copy_(torch.as_tensor(self.per_term(whole.coef_)))
+    self.bias.copy_(torch.as_tensor(whole.intercept_))
+    members = [Ridge(penalty).fit(counts[seen], labels[seen]).predict(counts) for seen in rows]
+    return np.reshape(members, (len(rows), len(labels)))

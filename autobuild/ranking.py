@@ -7,67 +7,83 @@ __all__ = ['soft_rank', 'scaled_rank', 'spearman_loss', 'hop_loss']
 
 # %% ../nbs/40_ranking.ipynb #0b547334
 import numpy as np, torch
-from scipy.optimize import isotonic_regression
-from scipy.stats import rankdata
 
-try: from torchsort import soft_rank as _torchsort
-except Exception: _torchsort = None
+# %% ../nbs/40_ranking.ipynb #e218c4e5
+def _block_starts(rows):
+    "Where the blocks of each row's non-increasing isotonic regression begin in `rows.ravel()`"
+    from scipy.optimize import isotonic_regression
+    # Every row is moved below the one before it: one call serves all, and no block crosses into the next row
+    drop = np.arange(len(rows))[:,None]*(np.ptp(rows)+1)
+    return isotonic_regression((rows-drop).ravel(), increasing=False).blocks[:-1]
+
+def _block_means(rows, starts):
+    "Every number replaced by the mean of its block"
+    sizes = np.diff(starts, append=rows.size)
+    return np.repeat(np.add.reduceat(rows.ravel(), starts)/sizes, sizes).reshape(rows.shape)
 
 # %% ../nbs/40_ranking.ipynb #3c974bc8
-class _IsotonicRank(torch.autograd.Function):
-    "Soft rank of every row by SciPy's isotonic regression"
+class _SoftRank(torch.autograd.Function):
+    "Soft rank along the last dimension; its derivative takes off the mean of each block"
     @staticmethod
-    def forward(ctx, x, strength):
-        theta = x.detach().cpu().numpy().astype(np.float64)/strength
-        descending = np.arange(theta.shape[1], 0, -1, dtype=np.float64)
+    def forward(ctx, values, strength):
+        theta = values.detach().reshape(-1, values.shape[-1]).cpu().double().numpy()/strength
         order = np.argsort(-theta, axis=1, kind='stable')
         ordered = np.take_along_axis(theta, order, 1)
-        fits = [isotonic_regression(t-descending, increasing=False) for t in ordered]
-        ctx.starts = np.concatenate([f.blocks[:-1]+i*theta.shape[1] for i,f in enumerate(fits)])
-        ctx.order, ctx.strength, out = order, strength, np.empty_like(theta)
-        np.put_along_axis(out, order, ordered-np.stack([f.x for f in fits]), 1)
-        return torch.as_tensor(out, dtype=x.dtype, device=x.device)
+        apart = ordered-np.arange(theta.shape[1], 0, -1)
+        starts, out = _block_starts(apart), np.empty_like(theta)
+        np.put_along_axis(out, order, ordered-_block_means(apart, starts), 1)
+        ctx.order, ctx.starts, ctx.strength = order, starts, strength
+        return torch.as_tensor(out, dtype=values.dtype, device=values.device).reshape(values.shape)
 
     @staticmethod
-    def backward(ctx, grad):
-        g = np.take_along_axis(grad.detach().cpu().numpy().astype(np.float64), ctx.order, 1)
-        sizes = np.diff(ctx.starts, append=g.size)
-        means = np.add.reduceat(g.ravel(), ctx.starts)/sizes
-        out = np.empty_like(g)
-        np.put_along_axis(out, ctx.order, g-np.repeat(means, sizes).reshape(g.shape), 1)
-        return torch.as_tensor(out/ctx.strength, dtype=grad.dtype, device=grad.device), None
+    def backward(ctx, d_out):
+        d_ranks = d_out.reshape(ctx.order.shape).cpu().double().numpy()
+        d_ordered, d_values = np.take_along_axis(d_ranks, ctx.order, 1), np.empty_like(d_ranks)
+        np.put_along_axis(d_values, ctx.order, d_ordered-_block_means(d_ordered, ctx.starts), 1)
+        return torch.as_tensor(d_values/ctx.strength, dtype=d_out.dtype, device=d_out.device).reshape(d_out.shape), None
 
+# %% ../nbs/40_ranking.ipynb #76485ce1
 def soft_rank(
-    x:torch.Tensor, # (rows, n) values
-    strength:float, # Above 0; small gives true ranks, large gives an affine map of `x`
-    library:str|None=None, # `"scipy"` or `"torchsort"`; the default takes torchsort where it is installed
-) -> torch.Tensor: # (rows, n) soft ranks, 1 for the smallest
-    "Differentiable ranks: the projection of `x/strength` onto the permutahedron (Blondel et al. 2020, eq. 5)"
-    if library is None: library = 'torchsort' if _torchsort else 'scipy'
-    if library=='torchsort': return _torchsort(x, regularization_strength=strength)
-    return _IsotonicRank.apply(x, strength)
+    values:torch.Tensor, # (..., n) values; every row is ranked by itself
+    strength:float, # Above 0; small gives true ranks, large gives an affine map of `values`
+    library:str='scipy', # `"scipy"`, or `"torchsort"` where that is installed
+) -> torch.Tensor: # (..., n) soft ranks, 1 for the smallest
+    "Differentiable ranks: the projection of `values/strength` onto the permutahedron (Blondel et al. 2020, eq. 5)"
+    if library=='scipy': return _SoftRank.apply(values, strength)
+    if library!='torchsort': raise ValueError(f"library is {library!r}, but it can be 'scipy' or 'torchsort'")
+    try: import torchsort
+    except ImportError as e: raise ImportError("library='torchsort' needs torchsort, which cannot be imported here") from e
+    rows = values.reshape(-1, values.shape[-1])
+    return torchsort.soft_rank(rows, regularization_strength=strength).reshape(values.shape)
 
 # %% ../nbs/40_ranking.ipynb #03267d8e
 def scaled_rank(
-    x:torch.Tensor, # (rows, n) values of any scale, at least 2 a row
+    values:torch.Tensor, # (..., n) values of any scale, n at least 2
     softness:float=1., # Strength in units of the mean gap of evenly spaced values
-) -> torch.Tensor: # (rows, n) soft ranks
-    "Soft ranks whose softness does not depend on the scale of `x`"
-    n = x.shape[-1]
-    z = (x-x.mean(-1, keepdim=True))/(x.std(-1, correction=0, keepdim=True)+1e-12)
-    return soft_rank(z, softness*12**.5/n)
+) -> torch.Tensor: # (..., n) soft ranks
+    "Soft ranks whose softness does not depend on the scale of `values`"
+    spread = values.std(-1, correction=0, keepdim=True)
+    standardised = (values-values.mean(-1, keepdim=True))/(spread+1e-12)
+    return soft_rank(standardised, softness*12**.5/values.shape[-1])
+
+# %% ../nbs/40_ranking.ipynb #ec3d10c8
+def _true_ranks(labels):
+    "(..., n) ranks, 1 for the smallest; tied labels share the mean of theirs"
+    labels = labels.detach().contiguous()
+    ordered = labels.sort(-1).values
+    smaller, up_to = torch.searchsorted(ordered, labels), torch.searchsorted(ordered, labels, right=True)
+    return (smaller+up_to+1)/2
 
 # %% ../nbs/40_ranking.ipynb #b0635012
 def spearman_loss(
-    norms:torch.Tensor, # (rows, n) graph norms; each row is ranked by itself
-    labels:torch.Tensor, # (n,) or (rows, n) labels, larger is better
+    norms:torch.Tensor, # (..., n) graph norms; every row is ranked by itself
+    labels:torch.Tensor, # (n,), or one row for every row of norms: labels, larger is better
     softness:float=1., # See `scaled_rank`
-) -> torch.Tensor: # (rows,) between 0 (same order) and 2 (reversed)
-    "1 - Spearman of each row of norms with the labels, differentiable in the norms; the labels get their true ranks"
-    b = torch.as_tensor(rankdata(labels.detach().cpu().numpy(), axis=-1), dtype=norms.dtype, device=norms.device)
-    a = scaled_rank(norms, softness)
-    a, b = a-a.mean(-1, keepdim=True), b-b.mean(-1, keepdim=True)
-    return 1-(a*b).sum(-1)/(a.norm(dim=-1)*b.norm(dim=-1)+1e-12)
+) -> torch.Tensor: # (...) between 0 (same order) and 2 (reversed)
+    "1 - Spearman of each row of norms with the labels, differentiable in the norms; labels get their true ranks"
+    soft, true = scaled_rank(norms, softness), _true_ranks(labels).to(norms.dtype)
+    soft, true = soft-soft.mean(-1, keepdim=True), true-true.mean(-1, keepdim=True)
+    return 1-(soft*true).sum(-1)/(soft.norm(dim=-1)*true.norm(dim=-1)+1e-12)
 
 # %% ../nbs/40_ranking.ipynb #1dd2cdc8
 def hop_loss(
@@ -79,5 +95,4 @@ def hop_loss(
     "MSE plus the mean over hops of 1 - Spearman (the paper's loss), summed over ensemble members"
     mse = ((predictions-labels)**2).mean(-1)
     if not weight: return mse.sum()
-    rank = spearman_loss(norms.flatten(0, 1), labels.expand(norms.shape).flatten(0, 1)).reshape(norms.shape[:2])
-    return (mse+weight*rank.mean(0)).sum()
+    return (mse+weight*spearman_loss(norms, labels).mean(0)).sum()
