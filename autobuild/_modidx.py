@@ -201,6 +201,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator.rank': ('estimator.html#rank', 'autobuild/estimator.py'),
                                      'autobuild.estimator.save': ('estimator.html#save', 'autobuild/estimator.py')},
             'autobuild.fidelity': { 'autobuild.fidelity._allowed': ('fidelity.html#_allowed', 'autobuild/fidelity.py'),
+                                    'autobuild.fidelity._with_layer': ('fidelity.html#_with_layer', 'autobuild/fidelity.py'),
                                     'autobuild.fidelity.fidelity': ('fidelity.html#fidelity', 'autobuild/fidelity.py'),
                                     'autobuild.fidelity.measured_drops': ('fidelity.html#measured_drops', 'autobuild/fidelity.py'),
                                     'autobuild.fidelity.picked': ('fidelity.html#picked', 'autobuild/fidelity.py'),
