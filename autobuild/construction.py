@@ -12,90 +12,114 @@ import numpy as np
 
 # %% ../nbs/80_construction.ipynb #a24fc2c9
 def best_products(
-    scores:list, # One array a stage: the scores of its modules
-): # Yields (total score, tuple of module numbers), best first; ties by the modules' places in their stages' order
-    "Every combination of one module a stage, in order of total score, lazily"
-    order = [np.argsort(-s, kind='stable') for s in scores]
-    ranked = [np.asarray(s, float)[o].tolist() for s,o in zip(scores, order)]
-    if not all(map(len, ranked)): return
-    heap = [(-sum(r[0] for r in ranked), (0,)*len(ranked), 0)]
+    scores:list, # One array per stage: the scores of its modules
+): # Yields (total score, tuple of module numbers), best first; equal totals by the modules' places in their stages' order
+    "Every combination of one module per stage, in order of total score, lazily"
+    orders = [np.argsort(-np.asarray(values, float), kind='stable') for values in scores]
+    ranked = [np.asarray(values, float)[order].tolist() for values,order in zip(scores, orders)]
+    if not all(ranked): return
+    def total(places): return sum(values[place] for values,place in zip(ranked, places))
+    first = (0,)*len(ranked)
+    heap = [(-total(first), first, 0)]
     while heap:
-        total, at, stage = heapq.heappop(heap)
-        yield -total, tuple(int(o[i]) for o,i in zip(order, at))
-        for u in range(stage, len(at)):
-            if at[u]+1<len(ranked[u]):
-                after = at[:u]+(at[u]+1,)+at[u+1:]
-                heapq.heappush(heap, (-sum(r[i] for r,i in zip(ranked, after)), after, u))
+        negative, places, moved = heapq.heappop(heap)
+        yield -negative, tuple(int(order[place]) for order,place in zip(orders, places))
+        # only the stage moved last and those after it move on: so every network is reached along one path
+        for stage in range(moved, len(places)):
+            if places[stage]+1==len(ranked[stage]): continue
+            successor = places[:stage]+(places[stage]+1,)+places[stage+1:]
+            heapq.heappush(heap, (-total(successor), successor, stage))
 
 # %% ../nbs/80_construction.ipynb #4377a9dc
-def price(
-    scores:list, # One array a stage: scores
-    costs:list, # One array a stage: costs that add up to a network's
-    budget:float, # The largest total cost allowed
-    steps:int=50, # Halvings of the interval
-) -> tuple: # (price, upper bound on the score of any network within the budget)
-    "The price per unit of cost that gives the tightest bound (the Lagrangian dual of the budget)"
-    def at(p):
-        best = [int(np.argmax(s-p*c)) for s,c in zip(scores, costs)]
-        spent = sum(c[i] for c,i in zip(costs, best))
-        return sum(s[i] for s,i in zip(scores, best))-p*(spent-budget), spent
-    if sum(c.min() for c in costs)>budget: return 0., -np.inf
-    low, high = 0., max(np.ptp(s) for s in scores)/max(budget, 1e-9)
-    if at(low)[1]<=budget: return 0., at(0.)[0]
-    while at(high)[1]>budget and high<1e12: low, high = high, high*4
-    for _ in range(steps):
-        mid = (low+high)/2
-        low, high = (mid, high) if at(mid)[1]>budget else (low, mid)
-    return high, at(high)[0]
+def _best_at(scores:list, costs:list, budget:float, price:float) -> tuple:
+    "(largest sum of score - price*(cost - budget) over all networks, cost of the network that has it)"
+    best = [int(np.argmax(values-price*cost)) for values,cost in zip(scores, costs)]
+    spent = sum(cost[i] for cost,i in zip(costs, best))
+    return sum(values[i] for values,i in zip(scores, best))-price*(spent-budget), spent
 
+def price(
+    scores:list, # One array per stage: scores
+    costs:list, # One array per stage: costs that add up to a network's
+    budget:float, # The largest total cost allowed
+    steps:int=50, # Halvings of the interval; any number gives a valid bound, more make it tighter
+) -> tuple: # (price, upper bound on the score of any network within the budget); (0, -inf) if none keeps it
+    "The price per unit of cost that gives the tightest bound (the Lagrangian dual of the budget)"
+    if sum(cost.min() for cost in costs)>budget: return 0., -np.inf
+    bound, spent = _best_at(scores, costs, budget, 0.)
+    if spent<=budget: return 0., bound
+    low, high = 0., max(np.ptp(values) for values in scores)/max(budget, 1e-9)
+    while _best_at(scores, costs, budget, high)[1]>budget and high<1e12: low, high = high, high*4
+    for _ in range(steps):
+        middle = (low+high)/2
+        if _best_at(scores, costs, budget, middle)[1]>budget: low = middle
+        else: high = middle
+    return high, _best_at(scores, costs, budget, high)[0]
+
+# %% ../nbs/80_construction.ipynb #06d9c6ca
 def best_within(
-    scores:list, # One array a stage: scores
-    costs:list, # One array a stage: costs that add up to a network's
+    scores:list, # One array per stage: scores
+    costs:list, # One array per stage: costs that add up to a network's
     budget:float, # The largest total cost allowed
 ): # Yields (total score, tuple of module numbers), best first, every one within the budget
     "The networks within an additive budget, in exact order of total score, lazily"
     scores, costs = [np.asarray(s, float) for s in scores], [np.asarray(c, float) for c in costs]
-    p, bound = price(scores, costs, budget)
+    unit, bound = price(scores, costs, budget)
     if bound==-np.inf: return
-    slack, found = 1e-9*max(1., abs(budget)), []
-    for adjusted,t in best_products([s-p*c for s,c in zip(scores, costs)]):
-        while found and -found[0][0]>=adjusted+p*budget-1e-9: yield -found[0][0], heapq.heappop(found)[1]
-        if sum(c[i] for c,i in zip(costs, t))<=budget+slack: heapq.heappush(found, (-sum(s[i] for s,i in zip(scores, t)), t))
-    while found: yield -found[0][0], heapq.heappop(found)[1]
+    slack, waiting = 1e-9*max(1., abs(budget)), []
+    for adjusted,numbers in best_products([s-unit*c for s,c in zip(scores, costs)]):
+        # score <= score - price*(cost - budget): nothing that is still to come scores more than this
+        while waiting and -waiting[0][0]>=adjusted+unit*budget-1e-9:
+            negative, found = heapq.heappop(waiting)
+            yield -negative, found
+        if sum(c[i] for c,i in zip(costs, numbers))<=budget+slack:
+            heapq.heappush(waiting, (-sum(s[i] for s,i in zip(scores, numbers)), numbers))
+    while waiting:
+        negative, found = heapq.heappop(waiting)
+        yield -negative, found
 
 # %% ../nbs/80_construction.ipynb #89955076
 def merge_best(
     classes:list, # (upper bound, function that gives an iterator of (score, item), best first)
 ): # Yields (score, item), best first over all classes
     "Merge lazily: a class is opened when its bound reaches the best open item"
-    waiting = [(-bound, i) for i,(bound,_) in enumerate(classes) if bound>-np.inf]
-    heapq.heapify(waiting)
+    closed = [(-bound, number) for number,(bound,_) in enumerate(classes) if bound>-np.inf]
+    heapq.heapify(closed)
     ready = []
-    def push(i, it):
-        o = next(it, None)
-        if o is not None: heapq.heappush(ready, (-o[0], i, o[1], it))
-    while waiting or ready:
-        while waiting and (not ready or waiting[0][0]<=ready[0][0]):
-            _, i = heapq.heappop(waiting)
-            push(i, iter(classes[i][1]()))
+    def push(number, items):
+        best = next(items, None)
+        # a class has one item in the heap at a time, so items are never compared
+        if best is not None: heapq.heappush(ready, (-best[0], number, best[1], items))
+    while closed or ready:
+        while closed and (not ready or closed[0][0]<=ready[0][0]):
+            _, number = heapq.heappop(closed)
+            push(number, iter(classes[number][1]()))
         if not ready: return
-        score, i, item, it = heapq.heappop(ready)
-        yield -score, item
-        push(i, it)
+        negative, number, item, items = heapq.heappop(ready)
+        yield -negative, item
+        push(number, items)
 
+# %% ../nbs/80_construction.ipynb #de4e1bd3
 def class_products(
-    scores:list, # One array a stage: scores of all its modules
-    subsets:list, # One class an entry: a list with one array of module numbers a stage
+    scores:list, # One array per stage: scores of all its modules; a module without a finite score is never taken
+    subsets:list, # One class per entry: a list with one array of module numbers per stage
     costs:callable=None, # Class number -> list of cost arrays over its subsets; None without a budget
     budget:float=np.inf, # The largest total cost allowed
 ): # Yields (total score, tuple of module numbers), best first
     "The best networks over classes of a product, under an additive budget if there is one"
-    def opened(k):
-        part, rows = [np.asarray(s)[r] for s,r in zip(scores, subsets[k])], subsets[k]
-        found = best_products(part) if costs is None else best_within(part, costs(k), budget)
-        return ((s, tuple(int(r[i]) for r,i in zip(rows, t))) for s,t in found)
-    def bound(k):
-        part = [np.asarray(s)[r] for s,r in zip(scores, subsets[k])]
-        if not all(map(len, part)): return -np.inf
-        return sum(p.max() for p in part) if costs is None else price(part, costs(k), budget, steps=20)[1]+1e-9
-    yield from merge_best([(bound(k), lambda k=k: opened(k)) for k in range(len(subsets))])
+    scores = [np.asarray(values, float) for values in scores]
+    def parts(number):
+        "Of one class per stage: module numbers, scores, costs (zero without a budget)"
+        priced = costs(number) if costs else [np.zeros(len(rows)) for rows in subsets[number]]
+        for values,rows,cost in zip(scores, map(np.asarray, subsets[number]), priced):
+            usable = np.isfinite(values[rows]) & np.isfinite(cost)
+            yield rows[usable], values[rows][usable], cost[usable]
+    def bound(number):
+        _, values, cost = zip(*parts(number))
+        if not all(map(len, values)): return -np.inf
+        if not costs: return sum(v.max() for v in values)
+        return price(values, cost, budget, steps=20)[1]+1e-9 # the bound is rounded another way than the totals
+    def products(number):
+        rows, values, cost = zip(*parts(number))
+        found = best_within(values, cost, budget) if costs else best_products(values)
+        return ((total, tuple(int(r[i]) for r,i in zip(rows, places))) for total,places in found)
+    yield from merge_best([(bound(c), lambda c=c: products(c)) for c in range(len(subsets))])

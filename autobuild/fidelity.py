@@ -8,44 +8,58 @@ __all__ = ['groups', 'swapped', 'swap_scores', 'measured_drops', 'picked', 'fide
 # %% ../nbs/78_fidelity.ipynb #78000003
 import math
 
-import matplotlib.pyplot as plt, numpy as np, pandas as pd
-from matplotlib.axes import Axes
-from scipy.stats import wilcoxon
+import numpy as np, pandas as pd
 
-from .importance import options
-from .spaces import Architecture, Space, SpaceError
+from .spaces import Architecture, Space, SpaceError, options
 
 # %% ../nbs/78_fidelity.ipynb #78000006
-def _allowed(space, arch) -> Architecture|None:
-    "The network, if its space allows it"
-    try: return space.check(arch)
-    except SpaceError: return None
+def _allowed(space:Space, archs:list) -> list:
+    "The networks that their space allows"
+    out = []
+    for arch in archs:
+        try: out.append(space.check(arch))
+        except SpaceError: continue
+    return out
+
+def _with_layer(arch:Architecture, stage:int, layer:int, choice:dict) -> Architecture:
+    "The network with another layer at one place; `stage` and `layer` from 0"
+    stages = list(arch.stages)
+    layers = list(stages[stage]['layers'])
+    layers[layer] = choice
+    stages[stage] = dict(stages[stage], layers=layers)
+    return Architecture(stages, **arch.network)
 
 def swapped(
     space:Space, # The network's space
     arch:Architecture, # A network of it
     node:int, # A node's number from 0
-) -> list: # Architectures; empty where a layer has no other choice
-    "The networks that differ from `arch` in one node; raises ValueError for an operation graph"
-    places = [(u, l) for u,s in enumerate(arch.stages) for l in range(len(s['layers']))]
-    if not 0<=node<len(places): raise ValueError(f"node {node} does not exist; the network's nodes are numbered 0 to {len(places)-1}")
-    u, l = places[node]
-    if not space.stages[u].topologies: raise ValueError(f"a node of space {space.name!r} cannot be changed alone, since its neighbours' shapes depend on it; change the module that was imported, and import it again")
-    def put(o): return Architecture([dict(s, layers=[*s['layers'][:l], o, *s['layers'][l+1:]]) if v==u else s for v,s in enumerate(arch.stages)], **arch.network)
-    every = [_allowed(space, put(o)) for o in options(space.stages[u].layer) if o!=arch.stages[u]['layers'][l]]
-    return [a for a in every if a is not None]
+) -> list: # Architectures; empty where neither the layer nor its stage has another choice
+    "The networks that differ from `arch` in one node, or in its stage; raises ValueError for an operation graph"
+    places = [(s, l) for s,stage in enumerate(arch.stages) for l in range(len(stage['layers']))]
+    if not 0<=node<len(places): raise ValueError(
+        f"node {node} does not exist; the network's nodes are numbered 0 to {len(places)-1}")
+    s, l = places[node]
+    spec, stage = space.stages[s], arch.stages[s]
+    if not spec.topologies: raise ValueError(f"a node of space {space.name!r} cannot be changed alone, since its"
+        " neighbours' shapes depend on it; change the module that was imported, and import it again")
+    layers, now = options(spec.layer), {k: stage[k] for k in spec.stage}
+    if len(layers)>1: changed = [_with_layer(arch, s, l, choice) for choice in layers if choice!=stage['layers'][l]]
+    else: changed = [space.with_module(arch, s+1, dict(stage, **choice)) for choice in options(spec.stage) if choice!=now]
+    return _allowed(space, changed)
 
 # %% ../nbs/78_fidelity.ipynb #78000009
 def swap_scores(
     predict, # A function: list of architectures -> predictions (members, n) or (n,)
     space:Space, # The network's space
-    arch:Architecture, # A network of it
-) -> pd.DataFrame: # The node table with score and spread (over the members), in the units of the prediction; NaN where a node has no other choice
+    arch:Architecture, # A network of the space
+) -> pd.DataFrame: # The node table with score and spread (over the members), in the units of the prediction; NaN where neither a node nor its stage has another choice
     "By how much the prediction drops when a node is changed, the mean over its other choices"
-    others = [swapped(space, arch, v) for v in range(len(arch.rows))]
-    own, *rest = np.atleast_2d(predict([arch, *(a for o in others for a in o)])).T
-    ends = np.cumsum([len(o) for o in others])
-    drops = np.array([own-np.mean(rest[e-len(o):e], 0) if o else np.full_like(own, math.nan) for e,o in zip(ends, others)])
+    others = [swapped(space, arch, node) for node in range(len(arch.rows))]
+    every = list(dict.fromkeys([arch, *(a for few in others for a in few)])) # the nodes of a stage may share them
+    predicted = dict(zip(every, np.atleast_2d(np.asarray(predict(every), float)).T))
+    unknown = np.full_like(predicted[arch], math.nan)
+    def drop(few): return predicted[arch]-np.mean([predicted[a] for a in few], 0) if few else unknown
+    drops = np.array([drop(few) for few in others])
     return arch.nodes.assign(score=drops.mean(1), spread=drops.std(1))
 
 # %% ../nbs/78_fidelity.ipynb #7800000c
@@ -55,51 +69,65 @@ def measured_drops(
     measure, # A function: architecture -> metric, higher is better, or None where it is not known
 ) -> pd.DataFrame: # network, node, drop, swaps: how many changes were measured
     "By how much the metric drops when a node is changed, the mean over its other choices that are measured"
-    rows = []
-    for i,a in enumerate(archs):
-        own = measure(a)
-        for v in range(len(a.rows)) if own is not None else ():
-            found = [y for y in map(measure, swapped(space, a, v)) if y is not None]
-            if found: rows.append((i, v, own-np.mean(found), len(found)))
-    if not rows: raise ValueError(f"none of the {len(archs)} networks is measured together with a network that differs from it in one node; give a measure that knows such pairs")
+    known, rows = {}, []
+    def metric(arch):
+        if arch not in known: known[arch] = measure(arch)
+        return known[arch]
+    for network,arch in enumerate(archs):
+        before = metric(arch)
+        if before is None: continue
+        for node in range(len(arch.rows)):
+            after = [metric(a) for a in swapped(space, arch, node)]
+            after = [m for m in after if m is not None]
+            if after: rows.append((network, node, before-np.mean(after), len(after)))
+    if not rows: raise ValueError(f"none of the {len(archs)} networks is measured together with a network that differs"
+                                  " from it in one node; give a measure that knows such pairs")
     return pd.DataFrame(rows, columns=['network', 'node', 'drop', 'swaps'])
 
+# %% ../nbs/78_fidelity.ipynb #f0407d0a
 groups = 'most important', 'at random', 'least important', 'largest drop there is'
 
 def picked(
     drops:pd.DataFrame, # As `measured_drops` gives it, with a column score
     seed:int=0, # Fixes the random nodes
-) -> pd.DataFrame: # One row a network that has at least two measured nodes, one column a group: drops
-    "In every network the node of highest score, one at random, the node of lowest score, and the one that really drops most"
+) -> pd.DataFrame: # One row per network that has at least two measured nodes, one column per group: drops
+    "In every network the node of highest score, one at random, the node of lowest score, and the one that drops most"
     rng, rows = np.random.default_rng(seed), {}
-    for i,g in drops.groupby('network'):
-        if len(g)<2: continue
-        at = g.score.idxmax(), rng.choice(g.index), g.score.idxmin(), g['drop'].idxmax()
-        rows[i] = dict(zip(groups, g.loc[list(at), 'drop']))
+    for network,nodes in drops.groupby('network'):
+        if len(nodes)<2: continue
+        chosen = [nodes.score.idxmax(), rng.choice(nodes.index), nodes.score.idxmin(), nodes['drop'].idxmax()]
+        rows[network] = dict(zip(groups, nodes.loc[chosen, 'drop']))
     return pd.DataFrame.from_dict(rows, 'index', columns=groups)
 
+# %% ../nbs/78_fidelity.ipynb #634a4ea3
 def fidelity(
     drops:pd.DataFrame, # As `measured_drops` gives it, with a column score
     seed:int=0, # Fixes the random nodes
-) -> pd.DataFrame: # A row a group: networks, drop, error (standard error), p (Wilcoxon's, paired with the random node of the same network)
+) -> pd.DataFrame: # A row per group: networks, drop, error (standard error), p (Wilcoxon's, paired with the random node of the same network)
     "Does the metric drop more where the score is high, and less where it is low?"
+    from scipy.stats import wilcoxon
     table = picked(drops, seed)
-    if len(table)<2: raise ValueError("fidelity needs at least two networks with two measured nodes each")
-    def p(k): return math.nan if (table[k]==table['at random']).all() else wilcoxon(table[k], table['at random']).pvalue
-    return pd.DataFrame(dict(networks=len(table), drop=table.mean(), error=table.sem(), p={k: p(k) for k in groups}))
+    if len(table)<2: raise ValueError(
+        f"fidelity needs at least two networks with two measured nodes each, not {len(table)}; measure more networks")
+    random = table['at random']
+    def p_value(group): return math.nan if (table[group]==random).all() else wilcoxon(table[group], random).pvalue
+    return pd.DataFrame(dict(networks=len(table), drop=table.mean(), error=table.sem(),
+                             p={group: p_value(group) for group in groups}))
 
 # %% ../nbs/78_fidelity.ipynb #7800000f
 def plot_fidelity(
     results:dict, # Name of a read-out -> what `fidelity` gives
-    ax:Axes|None=None, # Where to draw; a new figure if left out
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
     unit:str='the metric', # What the drop is a drop of
-) -> Axes: # The axes
+) -> 'Axes': # The axes
     "The mean drop of every group for every read-out, with its standard error"
+    import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(6, .8+.45*len(results)), layout='constrained')[1]
-    for k,colour,marker in zip(groups, ('#d55e00', '.55', '#0173b2', '.2'), 'os^|'):
-        at = [r.loc[k] for r in results.values()]
-        ax.errorbar([r['drop'] for r in at], range(len(at)), xerr=[r['error'] for r in at], fmt=marker, color=colour, ms=6, label=k)
-    ax.set(yticks=range(len(results)), yticklabels=results, ylim=(len(results)-.5, -.5), xlabel=f'drop of {unit} when the node is changed')
+    for group,colour,marker in zip(groups, ('#d55e00', '.55', '#0173b2', '.2'), 'os^|'):
+        rows = pd.DataFrame([table.loc[group] for table in results.values()])
+        ax.errorbar(rows['drop'], range(len(rows)), xerr=rows.error, fmt=marker, color=colour, ms=6, label=group)
+    ax.set(yticks=range(len(results)), yticklabels=results, ylim=(len(results)-.5, -.5))
+    ax.set_xlabel(f'drop of {unit} when the node is changed')
     ax.axvline(0, color='.8', lw=1, zorder=0)
     ax.legend(fontsize=8, frameon=False, loc='center left', bbox_to_anchor=(1, .5))
     ax.spines[['top', 'right']].set_visible(False)

@@ -11,189 +11,240 @@ from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
 
-import matplotlib.pyplot as plt, networkx as nx, numpy as np, pandas as pd, torch
-from matplotlib.axes import Axes
+import numpy as np, pandas as pd
 
-from .encoding import Encoder, with_degrees
-from .gnn import HopNetwork, graph_mean
-from .importance import _verdict
-from .normalization import Shift
+from .encoding import with_degrees
 from .spaces import Architecture
 
 # %% ../nbs/75_mining.ipynb #e337d6fa
 def _labels(arch:Architecture, features:list|None) -> list:
-    "One text a node, `name=value` for each feature that identifies it"
-    skip = {'stage', 'layer', *arch.network}
-    def kept(r): return {k: v for k,v in r.items() if k not in skip} if features is None else {k: r[k] for k in features if k in r}
-    return [' '.join(f'{k}={v}' for k,v in kept(r).items()) for r in (arch.rows if features is None else with_degrees(arch))]
+    "One text per node, `name=value` for each feature that identifies it"
+    if features is None:
+        left_out = {'stage', 'layer', *arch.network}
+        kept = [{name: value for name,value in row.items() if name not in left_out} for row in arch.rows]
+    else: kept = [{name: row[name] for name in features if name in row} for row in with_degrees(arch)]
+    return [' '.join(f'{name}={value}' for name,value in row.items()) for row in kept]
 
-@lru_cache(maxsize=64)
-def _fields(n:int, edges:tuple, hop:int) -> list:
-    "For each of `n` nodes: its module's nodes, the root first, and its edges in numbers of that list"
-    if hop<0: raise ValueError(f"hop is a whole number from 0, not {hop}")
-    reads, out = [[] for _ in range(n)], []
-    for u,v in edges: reads[v].append(u)
-    for root in range(n):
-        seen, front, used = {root}, [root], []
-        for _ in range(hop):
-            used += [(u, v) for v in front for u in reads[v]]
-            front = list(dict.fromkeys(u for v in front for u in reads[v] if u not in seen))
-            seen.update(front)
-        nodes = (root, *sorted(seen-{root}))
-        at = {v: i for i,v in enumerate(nodes)}
-        out.append((nodes, tuple(sorted((at[u], at[v]) for u,v in used))))
-    return out
+def _reads(count:int, edges:list) -> list:
+    "For each of `count` nodes the nodes that it reads"
+    reads = [[] for _ in range(count)]
+    for source,target in edges: reads[target].append(source)
+    return reads
 
-def _graph(labels:tuple, edges:tuple) -> nx.DiGraph:
-    "A module as a graph, root 0; each node with its label and its depth, the length of the longest path to the root"
-    g = nx.DiGraph()
-    g.add_nodes_from((i, dict(label=o, depth=0)) for i,o in enumerate(labels))
-    g.add_edges_from(edges)
-    for v in reversed(list(nx.topological_sort(g))):
-        for u in g.pred[v]: g.nodes[u]['depth'] = max(g.nodes[u]['depth'], g.nodes[v]['depth']+1)
-    return g
+def _field(root:int, reads:list, hop:int) -> tuple:
+    "The nodes of a module, its root first, and its edges in numbers of that list"
+    seen, front, edges = {root}, [root], []
+    for _ in range(hop):
+        edges += [(source, target) for target in front for source in reads[target]]
+        front = list(dict.fromkeys(source for target in front for source in reads[target] if source not in seen))
+        seen.update(front)
+    nodes = (root, *sorted(seen-{root}))
+    place = {node: i for i,node in enumerate(nodes)}
+    return nodes, tuple(sorted((place[source], place[target]) for source,target in edges))
+
+@lru_cache(maxsize=64) # one network is often asked for node by node
+def _fields(count:int, edges:tuple, hop:int) -> list:
+    "Every node's module, as `_field` gives it"
+    if not isinstance(hop, (int, np.integer)) or hop<0: raise ValueError(f"hop is a whole number from 0, not {hop!r}")
+    reads = _reads(count, edges)
+    return [_field(root, reads, hop) for root in range(count)]
+
+# %% ../nbs/75_mining.ipynb #fa9604a7
+def _graph(labels:list, edges:tuple, names:tuple|None=None) -> 'nx.DiGraph':
+    "A module as a graph, its root first; each node with its label and its depth, the longest path to the root"
+    import networkx as nx
+    graph = nx.DiGraph()
+    graph.add_nodes_from((node, dict(label=label, depth=0)) for node,label in enumerate(labels))
+    graph.add_edges_from(edges)
+    depth = graph.nodes(data='depth')
+    for target in reversed(list(nx.topological_sort(graph))):
+        for source in graph.pred[target]:
+            graph.nodes[source]['depth'] = max(depth[source], depth[target]+1)
+    return graph if names is None else nx.relabel_nodes(graph, dict(enumerate(names)))
 
 def rooted_module(
     arch:Architecture, # A network
     node:int, # The root, a node's number from 0
     hop:int, # How many edges back the module reaches
     features:list|None=None, # Names of the features that make a node's label; those of layers and stages if left out
-) -> nx.DiGraph: # Nodes with `label` and `depth`; the root is the node of depth 0
+) -> 'nx.DiGraph': # Nodes with `label` and `depth`; the root is the node of depth 0
     "What a node's embedding depends on after `hop` message-passing steps"
     labels = _labels(arch, features)
-    if not 0<=node<len(labels): raise ValueError(f"node {node} does not exist; the network's nodes are numbered 0 to {len(labels)-1}")
+    if not 0<=node<len(labels): raise ValueError(
+        f"node {node} does not exist; the network's nodes are numbered 0 to {len(labels)-1}")
     nodes, edges = _fields(len(labels), tuple(arch.edges), hop)[node]
-    return nx.relabel_nodes(_graph(tuple(labels[v] for v in nodes), edges), dict(enumerate(nodes)))
+    return _graph([labels[other] for other in nodes], edges, nodes)
 
 # %% ../nbs/75_mining.ipynb #7945ef04
-@lru_cache(maxsize=200_000)
 def _name(labels:tuple, edges:tuple, hop:int) -> str:
     "A module's name: the same for isomorphic modules"
-    g = nx.Graph()
-    g.add_nodes_from((v, dict(digest=blake2b(f"{d['depth']} {d['label']}".encode(), digest_size=8).hexdigest())) for v,d in _graph(labels, edges).nodes(data=True))
-    g.add_edges_from(edges)
-    return nx.weisfeiler_lehman_graph_hash(g, node_attr='digest', iterations=hop+1, digest_size=8)
+    import networkx as nx
+    def digest(node): return blake2b(f"{node['depth']} {node['label']}".encode(), digest_size=8).hexdigest()
+    graph = nx.Graph()
+    graph.add_nodes_from((i, dict(digest=digest(node))) for i,node in _graph(labels, edges).nodes(data=True))
+    graph.add_edges_from(edges)
+    return nx.weisfeiler_lehman_graph_hash(graph, node_attr='digest', iterations=hop+1, digest_size=8)
 
 def _unfolded(labels:list, edges:list, hop:int, known:dict) -> list:
-    "One number a node, from `known`: equal where the trees that lie behind two nodes are, so equal for the same module"
-    reads = [[] for _ in labels]
-    for u,v in edges: reads[v].append(u)
-    at = [known.setdefault(o, len(known)) for o in labels]
-    for _ in range(hop): at = [known.setdefault((at[v], *sorted(at[u] for u in r)), len(known)) for v,r in enumerate(reads)]
-    return at
+    "One number per node, from `known`: equal where the trees behind two nodes are, so equal for the same module"
+    reads = _reads(len(labels), edges)
+    trees = [known.setdefault(label, len(known)) for label in labels]
+    for _ in range(hop):
+        shapes = [(trees[node], *sorted(trees[source] for source in before)) for node,before in enumerate(reads)]
+        trees = [known.setdefault(shape, len(known)) for shape in shapes]
+    return trees
 
+def _check_features(archs:list, features:list|None):
+    "Raise ValueError for a feature that no node has"
+    if features is None: return
+    allowed = list(dict.fromkeys(['sources', 'readers', *(name for a in archs for row in a.rows for name in row)]))
+    if isinstance(features, str): raise ValueError(f"features is a list of names, not {features!r}; choose from {allowed}")
+    unknown = [name for name in features if name not in allowed]
+    if unknown: raise ValueError(f"no node has a feature {unknown[0]!r}; choose from {allowed}")
+
+# %% ../nbs/75_mining.ipynb #f274c55a
 def find_modules(
     archs:list, # Architectures
     hop:int, # How many edges back a module reaches
     features:list|None=None, # Names of the features that make a node's label; those of layers and stages if left out
     min_count:int=1, # Modules that occur less often may be left out, which saves the time to name them
-) -> pd.DataFrame: # module, network, node: one row a node; the index counts the nodes of all networks
+) -> pd.DataFrame: # module, network, node: one row per node; the index counts the nodes of all networks
     "The module behind every node, by name; no labels and no trained network are needed"
-    for k in features or []:
-        allowed = list(dict.fromkeys(k for a in archs for r in with_degrees(a) for k in r))
-        if k not in allowed: raise ValueError(f"no node has a feature {k!r}; choose from {allowed}")
-    known, labels = {}, [_labels(a, features) for a in archs]
-    trees = [_unfolded(o, a.edges, hop, known) for o,a in zip(labels, archs)]
-    often, rows, at = Counter(t for o in trees for t in o), {}, 0
-    for i,(a,text,tree) in enumerate(zip(archs, labels, trees)):
-        for v,(nodes,edges) in enumerate(_fields(len(text), tuple(a.edges), hop)):
-            if often[tree[v]]>=min_count: rows[at+v] = _name(tuple([text[u] for u in nodes]), edges, hop), i, v
-        at += len(text)
+    _check_features(archs, features)
+    known, names = {}, {}
+    labels = [_labels(arch, features) for arch in archs]
+    trees = [_unfolded(texts, arch.edges, hop, known) for texts,arch in zip(labels, archs)]
+    often, rows, first = Counter(tree for found in trees for tree in found), {}, 0
+    for network,(arch,texts,found) in enumerate(zip(archs, labels, trees)):
+        for node,(nodes,edges) in enumerate(_fields(len(texts), tuple(arch.edges), hop)):
+            if often[found[node]]<min_count: continue
+            written = tuple(texts[other] for other in nodes), edges
+            if written not in names: names[written] = _name(*written, hop)
+            rows[first+node] = names[written], network, node
+        first += len(texts)
     return pd.DataFrame(rows.values(), list(rows), ['module', 'network', 'node'])
 
 # %% ../nbs/75_mining.ipynb #b69ebba7
 def _short(label:str) -> str:
     "A node's label without features that say nothing (`-`), and without the names of those whose value is a word"
-    label = ' '.join(o for o in label.split(' ') if not o.endswith('=-'))
+    label = ' '.join(part for part in label.split(' ') if not part.endswith('=-'))
     return re.sub(r'\w+=(?!(?:True|False|None)\b)(?=[^\W\d])', '', label) or 'node'
 
-def _text(g:nx.DiGraph, most:int=8) -> str:
+def _counted(graph:'nx.DiGraph', text:dict, root:int) -> str:
+    "A large module on one line: its root, and which nodes it has most of"
+    counts = Counter(label for node,label in text.items() if node!=root).most_common(4)
+    inside = ', '.join(f'{count} {label}' for label,count in counts)
+    return f"{len(graph)} nodes, {len(graph.edges)} edges -> {text[root]}: {inside}"
+
+def _text(graph:'nx.DiGraph', most:int=8) -> str:
     "A module on one line; a node with several readers carries a number, and more than `most` nodes are only counted"
-    text = {v: _short(o) for v,o in g.nodes(data='label')}
-    root = next(v for v,d in g.nodes(data='depth') if not d)
-    counts = Counter(o for v,o in text.items() if v!=root).most_common(4)
-    if len(g)>most: return f"{len(g)} nodes, {len(g.edges)} edges -> {text[root]}: "+', '.join(f'{n} {o}' for o,n in counts)
-    def plain(v): return f"({','.join(sorted(map(plain, g.pred[v])))}){text[v]}"
-    shared, seen = {}, set()
-    def show(v):
-        before, new = sorted(g.pred[v], key=lambda u: (len(plain(u)), plain(u))), v not in seen
-        seen.add(v)
-        parts = [show(u) for u in before] if new else []
-        own = text[v]+(f'#{shared.setdefault(v, len(shared)+1)}' if g.out_degree(v)>1 else '')
-        return own if not parts else f"{parts[0]} -> {own}" if len(parts)==1 else f"({', '.join(parts)}) -> {own}"
+    text = {node: _short(label) for node,label in graph.nodes(data='label')}
+    root = next(node for node,depth in graph.nodes(data='depth') if not depth)
+    if len(graph)>most: return _counted(graph, text, root)
+    def tree(node): return f"({','.join(sorted(map(tree, graph.pred[node])))}){text[node]}"
+    numbers, shown = {}, set()
+    def show(node):
+        before = [] if node in shown else sorted(graph.pred[node], key=lambda source: (len(tree(source)), tree(source)))
+        shown.add(node)
+        parts = [show(source) for source in before]
+        number = f'#{numbers.setdefault(node, len(numbers)+1)}' if graph.out_degree(node)>1 else ''
+        if not parts: return text[node]+number
+        return f"{parts[0] if len(parts)==1 else '('+', '.join(parts)+')'} -> {text[node]}{number}"
     return show(root)
 
 # %% ../nbs/75_mining.ipynb #77d03818
-@torch.no_grad()
-def _read(net, shift, encoder, archs, hop, chunk=20_000):
-    "(members, nodes): standardised node norms at one hop; (members, networks): predictions in label units; some `chunk` nodes at a time"
-    part, out = np.cumsum([len(a.rows) for a in archs])//chunk, []
-    for rows in np.split(np.arange(len(archs)), np.flatnonzero(np.diff(part))+1):
-        batch = encoder([archs[i] for i in rows]).to(net.out.device)
-        norms, pooled = net.embeddings(batch)
-        verdict = shift.rescale(_verdict('both', net, shift, graph_mean(norms, batch), pooled, net.linear.total(batch)))
-        out.append(((norms[hop]-shift.nodes[0][hop])/shift.nodes[1][hop], verdict))
-    return [torch.cat(o, 1).cpu().numpy() for o in zip(*out)]
-
-def _means(groups, values):
+def _means(groups:np.ndarray, values:np.ndarray) -> np.ndarray:
     "The mean of the values (..., n) in each group, the groups numbered from 0"
-    return np.stack([np.bincount(groups, v) for v in np.atleast_2d(values)])/np.bincount(groups)
+    return np.stack([np.bincount(groups, row) for row in np.atleast_2d(values)])/np.bincount(groups)
 
+def _examples(archs:list, first:pd.DataFrame, hop:int, features:list|None) -> list:
+    "The graphs of some modules, one per row of `first`; a network's labels are made once"
+    graphs = {}
+    for network,rows in first.groupby('network'):
+        labels = _labels(archs[network], features)
+        fields = _fields(len(labels), tuple(archs[network].edges), hop)
+        for row in rows.itertuples():
+            nodes, edges = fields[row.node]
+            graphs[row.Index] = _graph([labels[node] for node in nodes], edges)
+    return [graphs[i] for i in first.index]
+
+def _module_features(space) -> list:
+    "What identifies a node, if nothing else is asked for: the categories of layers and stages"
+    other = {'stage', 'layer', *space.network, *space.continuous}
+    return [name for name in space.categories if name not in other]
+
+def _module_table(found:pd.DataFrame, norms:np.ndarray, predictions:np.ndarray, labels) -> pd.DataFrame:
+    "Counts and scores of the modules in order of appearance; `found` as `find_modules` gives it, not empty"
+    groups, names = pd.factorize(found.module)
+    once = found.assign(group=groups).drop_duplicates(['group', 'network'])
+    scores = _means(once.group, predictions[:,once.network]) # of the networks that contain a module
+    table = pd.DataFrame(dict(count=np.bincount(groups), networks=np.bincount(once.group), score=scores.mean(0),
+                              spread=scores.std(0)), index=pd.Index(names, name='name'))
+    table['norm'] = _means(groups, norms[:,found.index]).mean(0)
+    if labels is not None: table['label'] = _means(once.group, np.asarray(labels, float)[once.network])[0]
+    return table
+
+# %% ../nbs/75_mining.ipynb #0f813dfa
 def mine_modules(
-    net:HopNetwork, # Trained, in evaluation mode
-    shift:Shift, # Statistics of the training set
-    encoder:Encoder, # Of the space
+    predictor, # A `Predictor`: only its `hops`, `space`, `members` and `node_norms` are used
     archs:list, # Networks to mine, labelled or not
     hop:int, # How many edges back a module reaches, at most the network's hops
     min_count:int=5, # Leave out modules that occur less often
-    features:list|None=None, # Names of the features that make a node's label; those of layers and stages if left out
-    labels:np.ndarray|None=None, # A label a network; adds the column label
+    features:list|None=None, # Names of the features that make a node's label; the categories of layers and stages if left out
+    labels:np.ndarray|None=None, # One label per network; adds the column label
 ) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, perhaps label, and example: (network, node); the index is the module's name
-    "The modules of many networks, highest score first"
-    if not 0<=hop<=len(net.layers): raise ValueError(f"hop {hop} was not computed; this network has hops 0 to {len(net.layers)}")
-    if labels is not None and len(labels)!=len(archs): raise ValueError(f"{len(labels)} labels for {len(archs)} networks; give one a network")
-    if not archs: raise ValueError("there is no network to mine; give a list of at least one")
-    norms, predictions = _read(net, shift, encoder, archs, hop)
+    "The modules of many networks, highest score first; raises ValueError for an unknown hop or feature"
+    if hop not in range(predictor.hops+1):
+        raise ValueError(f"hop {hop} was not computed; this network has hops 0 to {predictor.hops}")
+    if not len(archs): raise ValueError("there is no network to mine; give a list of at least one")
+    if labels is not None and len(labels)!=len(archs):
+        raise ValueError(f"{len(labels)} labels for {len(archs)} networks; give one per network")
+    if features is None: features = _module_features(predictor.space)
     found = find_modules(archs, hop, features, min_count)
-    found['group'], names = pd.factorize(found.module)
-    once = found.drop_duplicates(['module', 'network'])
-    def holders(x): return _means(once.group, x[...,once.network])
-    scores = holders(predictions)
-    table = pd.DataFrame(dict(count=np.bincount(found.group), networks=np.bincount(once.group), score=scores.mean(0), spread=scores.std(0),
-                              norm=_means(found.group, norms[:,found.index]).mean(0)), index=pd.Index(names, name='name'))
-    if labels is not None: table['label'] = holders(np.asarray(labels, float))[0]
-    first = found.drop_duplicates('module')
+    table = _module_table(found, predictor.node_norms(archs, hop), predictor.members(archs), labels)
+    first = found.drop_duplicates('module').set_index('module')
     table['example'] = list(zip(first.network, first.node))
     table = table[table['count']>=min_count].sort_values('score', ascending=False, kind='stable')
-    graphs = [rooted_module(archs[i], v, hop, features) for i,v in table.example]
-    table.insert(0, 'module', [_text(g) for g in graphs])
-    table.insert(1, 'nodes', [len(g) for g in graphs])
+    graphs = _examples(archs, first.loc[table.index], hop, features)
+    table.insert(0, 'module', [_text(graph) for graph in graphs])
+    table.insert(1, 'nodes', [len(graph) for graph in graphs])
     return table
 
 # %% ../nbs/75_mining.ipynb #c677738d
+def _places(graph:'nx.DiGraph') -> dict:
+    "Node -> (x, y): columns by depth, the root on the right, each column in the order of its labels"
+    depth, labels = graph.nodes(data='depth'), graph.nodes(data='label')
+    beside, placed, places = Counter(d for _,d in depth), Counter(), {}
+    for node in sorted(graph, key=lambda node: labels[node]):
+        column = depth[node]
+        places[node] = -column, (beside[column]-1)/2-placed[column]
+        placed[column] += 1
+    return places
+
 def draw_module(
     arch:Architecture, # A network
     node:int, # The root, a node's number from 0
     hop:int, # How many edges back the module reaches
     features:list|None=None, # Names of the features that make a node's label; those of layers and stages if left out
-    ax:Axes|None=None, # Where to draw; a new figure if left out
-) -> Axes: # The axes
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
+) -> 'Axes': # The axes
     "The module behind a node as a graph, its root filled; an edge that passes over a column is bent"
-    g = rooted_module(arch, node, hop, features)
-    depth, labels = nx.get_node_attributes(g, 'depth'), nx.get_node_attributes(g, 'label')
-    beside, columns, placed = Counter(depth.values()), 1+max(depth.values()), Counter()
-    if ax is None: ax = plt.subplots(figsize=(1.2*columns+.4, .6*max(beside.values())+.8), layout='constrained')[1]
-    at = {}
-    for v in sorted(g, key=lambda v: labels[v]):
-        at[v] = -depth[v], (beside[depth[v]]-1)/2-placed[depth[v]]
-        placed[depth[v]] += 1
-    for far,rad in ((False, 0), (True, -.35)):
-        edges = [(u, v) for u,v in g.edges if (depth[u]-depth[v]>1)==far]
-        nx.draw_networkx_edges(g, at, edges, ax=ax, node_size=900, edge_color='.45', connectionstyle=f'arc3,rad={rad}')
-    for v,(x,y) in at.items():
-        root = not depth[v]
-        ax.text(x, y, _short(labels[v]).replace(' ', '\n'), ha='center', va='center', fontsize=8, fontweight='bold' if root else None, color='w' if root else 'k',
-                bbox=dict(boxstyle='round,pad=.4', fc='#0173b2' if root else 'w', ec='#0173b2' if root else '.3'))
-    ax.set(xlim=(.5-columns, .5), ylim=(-max(beside.values())/2-.2, max(beside.values())/2+.2*columns))
+    import matplotlib.pyplot as plt, networkx as nx
+    graph = rooted_module(arch, node, hop, features)
+    depth, places = nx.get_node_attributes(graph, 'depth'), _places(graph)
+    columns, rows = 1+max(depth.values()), max(Counter(depth.values()).values())
+    if ax is None: ax = plt.subplots(figsize=(1.2*columns+.4, .6*rows+.8), layout='constrained')[1]
+    for far,bend in ((False, 0), (True, -.35)):
+        edges = [(source, target) for source,target in graph.edges if (depth[source]-depth[target]>1)==far]
+        nx.draw_networkx_edges(graph, places, edges, ax=ax, node_size=900, edge_color='.45',
+                               connectionstyle=f'arc3,rad={bend}')
+    for other,label in graph.nodes(data='label'): _draw_label(ax, *places[other], _short(label), other==node)
+    ax.set(xlim=(.5-columns, .5), ylim=(-rows/2-.2, rows/2+.2*columns))
     ax.axis('off')
     return ax
+
+def _draw_label(ax, x, y, text:str, root:bool):
+    "One node"
+    fill, edge, ink, weight = ('#0173b2', '#0173b2', 'w', 'bold') if root else ('w', '.3', 'k', None)
+    ax.text(x, y, text.replace(' ', '\n'), ha='center', va='center', fontsize=8, fontweight=weight, color=ink,
+            bbox=dict(boxstyle='round,pad=.4', fc=fill, ec=edge))
