@@ -104,7 +104,7 @@ def _scalars(predictor, batch, name):
     column = list(encoder.categories).index(name)
     return embed.scalars()[:,embed.category==column], used[:,:,column]
 
-# %% ../nbs/70_importance.ipynb #61b98622
+# %% ../nbs/70_importance.ipynb #6fa405bf
 @torch.no_grad()
 def feature_scores(
     predictor:Predictor, # Trained
