@@ -67,6 +67,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'autobuild.data._check_finite': ('data.html#_check_finite', 'autobuild/data.py'),
                                 'autobuild.data._check_kinds': ('data.html#_check_kinds', 'autobuild/data.py'),
                                 'autobuild.data._delimiter': ('data.html#_delimiter', 'autobuild/data.py'),
+                                'autobuild.data._first_names': ('data.html#_first_names', 'autobuild/data.py'),
                                 'autobuild.data._first_row': ('data.html#_first_row', 'autobuild/data.py'),
                                 'autobuild.data._from_frame': ('data.html#_from_frame', 'autobuild/data.py'),
                                 'autobuild.data._is_missing': ('data.html#_is_missing', 'autobuild/data.py'),

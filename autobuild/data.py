@@ -30,7 +30,7 @@ class Quantity:
             raise DataError(f"a Quantity's end is a function of the last node's features, not {end!r}")
         self.node, self.end = node, end
 
-# %% ../nbs/20_data.ipynb #029c9dde
+# %% ../nbs/20_data.ipynb #15203778
 @patch
 def __call__(self:Quantity,
     archs:list, # Architectures whose layers form chains
@@ -54,7 +54,7 @@ def _total(quantity:Quantity, arch:Architecture, shares:dict) -> float:
     if source_key not in shares: shares[source_key] = _share(quantity.end(source), source)
     return total + shares[source_key]
 
-# %% ../nbs/20_data.ipynb #82da0cea
+# %% ../nbs/20_data.ipynb #61360c2b
 def _share(value, row:dict) -> float:
     "A share that a user's function gave, if it is a number"
     number = _number(value)
@@ -88,24 +88,14 @@ class LabelledData:
         places = (f'row {i}' for i in range(len(table)))
         self._pair = _paired(space, _architectures(space, list(archs), places), table)
 
-    @property
-    def archs(self) -> tuple: # `Architecture`s, one per row
-        "The architectures"
-        return self._pair[0]
-
-    @property
-    def table(self) -> pd.DataFrame: # Column `architecture` with the one-line form, then the metrics
-        "A copy of the table: what is done to it leaves the data as they are"
-        return self._pair[1].copy()
-
     def __len__(self): return len(self._pair[0])
     def __iter__(self): return (self[i] for i in range(len(self)))
 
-# %% ../nbs/20_data.ipynb #0131a419
+# %% ../nbs/20_data.ipynb #8e921d68
 def _check_kinds(space, archs, table, quantities):
     "Refuse what cannot be labelled data, whatever it holds"
     if not isinstance(space, Space): raise DataError(f"space is a `Space`, not {str(space)[:60]!r}")
-    if not isinstance(table, pd.DataFrame): raise DataError(f"table is a pandas DataFrame of metrics, not a {type(table).__name__}")
+    if not isinstance(table, pd.DataFrame): raise DataError(f"table is a pandas DataFrame, not {type(table).__name__}")
     if isinstance(archs, (str, dict, Architecture)) or not hasattr(archs, '__len__'):
         raise DataError(f"architectures are a list, one per row of the table, not {str(archs)[:60]!r}")
     if not len(archs): raise DataError("no architectures are given")
@@ -113,11 +103,10 @@ def _check_kinds(space, archs, table, quantities):
     if isinstance(archs, pd.Series) and not archs.index.equals(table.index):
         raise DataError("architectures and table differ in their row labels, so it is not clear which belong together; "
                         "take both from one DataFrame, or give the architectures as a list in the order of the table")
-    if not isinstance(quantities or {}, dict): raise DataError(f"quantities are a dictionary of functions, not {quantities!r}")
-    for name,quantity in (quantities or {}).items():
-        if not callable(quantity): raise DataError(f"quantity {name!r} is a `Quantity` or a function of architectures, not {quantity!r}")
+    if not (quantities is None or isinstance(quantities, dict) and all(map(callable, quantities.values()))):
+        raise DataError(f"quantities are a dictionary whose values are `Quantity` or functions, not {quantities}")
 
-# %% ../nbs/20_data.ipynb #9a51da80
+# %% ../nbs/20_data.ipynb #b0669595
 def _architectures(space:Space, values:list, places) -> list:
     "Every architecture, or one error about the first five that do not fit"
     archs, problems = [], []
@@ -139,7 +128,7 @@ def _several(problems:list) -> str:
     head = f"{len(problems)} problems" + (", the first five:" if len(problems)>5 else ":")
     return head + ''.join(f'\n  {problem}' for problem in problems[:5])
 
-# %% ../nbs/20_data.ipynb #ec9448bd
+# %% ../nbs/20_data.ipynb #cec5ace3
 def _paired(space:Space, archs:list, table:pd.DataFrame) -> tuple:
     "(architectures, table) with the one-line forms as the table's first column"
     table = table.reset_index(drop=True)
@@ -147,18 +136,19 @@ def _paired(space:Space, archs:list, table:pd.DataFrame) -> tuple:
     texts = [str(arch) for arch in archs]
     for i,cell in enumerate(table.pop('architecture') if 'architecture' in table else ()):
         if cell!=texts[i] and _architectures(space, [cell], [f"row {i}, column 'architecture'"])[0]!=archs[i]:
-            raise DataError(f"row {i}: the table's column 'architecture' is {str(cell)[:60]!r}, but the architecture given is "
-                            f"{texts[i][:60]!r}; bring both into one order, or leave the column out")
+            raise DataError(f"row {i}: the table's column 'architecture' is {str(cell)[:60]!r}, but the architecture "
+                            f"is {texts[i][:60]!r}; bring both into one order, or leave the column out")
     return tuple(archs), pd.concat([pd.DataFrame({'architecture': texts}), table], axis=1)
 
 def _names(columns) -> list:
     "Column names as text, each of them once"
     names = [str(name) for name in columns]
     for name in names:
-        if names.count(name)>1: raise DataError(f"column {name!r} occurs {names.count(name)} times; give each column a name of its own")
+        count = names.count(name)
+        if count>1: raise DataError(f"column {name!r} occurs {count} times; give each column a name of its own")
     return names
 
-# %% ../nbs/20_data.ipynb #49597cf5
+# %% ../nbs/20_data.ipynb #dcfd1903
 def did_you_mean(
     name:str, # A name that is not known
     names, # The names that are known
@@ -168,7 +158,18 @@ def did_you_mean(
     near = difflib.get_close_matches(str(name).lower(), known, 1)
     return f" (did you mean {known[near[0]]!r}?)" if near else ''
 
-# %% ../nbs/20_data.ipynb #195404ae
+# %% ../nbs/20_data.ipynb #7279125a
+@patch(as_prop=True)
+def archs(self:LabelledData) -> tuple: # `Architecture`s, one per row
+    "The architectures"
+    return self._pair[0]
+
+@patch(as_prop=True)
+def table(self:LabelledData) -> pd.DataFrame: # Column `architecture` with the one-line form, then the metrics
+    "A copy of the table: what is done to it leaves the data as they are"
+    return self._pair[1].copy()
+
+# %% ../nbs/20_data.ipynb #3cb97117
 @patch(cls_method=True)
 def from_frame(cls:LabelledData,
     space:Space, # The space that all architectures belong to
@@ -179,29 +180,30 @@ def from_frame(cls:LabelledData,
     note:str='', # A remark that is shown with the data
 ) -> LabelledData: # In the order of the rows
     "Labelled data from a DataFrame"
-    if not isinstance(df, pd.DataFrame): raise DataError(f"labelled data come from a pandas DataFrame, not a {type(df).__name__}")
-    return _from_frame(space, df, column, [f'row {i}' for i in range(len(df))], name, quantities, note)
+    if not isinstance(df, pd.DataFrame): raise DataError(f"df is a pandas DataFrame, not a {type(df).__name__}")
+    return _from_frame(space, df, column, None, name, quantities, note)
 
-def _from_frame(space:Space, df:pd.DataFrame, column:str, places:list, *about) -> LabelledData:
-    "Labelled data from a DataFrame whose rows stand at `places`, for error messages"
+def _from_frame(space:Space, df:pd.DataFrame, column:str, places:list|None, *about) -> LabelledData:
+    "Labelled data from a DataFrame whose rows stand at `places` of a file, for error messages"
     names = _names(df.columns)
     if column not in names:
         raise DataError(f"there is no column {column!r}{did_you_mean(column, names)}; columns are {', '.join(names)}")
     cells = df.iloc[:,names.index(column)]
-    rest = df.drop(columns=cells.name)
-    _check_kinds(space, list(cells), rest, None)
-    return LabelledData(space, _architectures(space, list(cells), places), rest, *about)
+    rest, archs = df.drop(columns=cells.name), list(cells)
+    if places and isinstance(space, Space): archs = _architectures(space, archs, places)
+    return LabelledData(space, archs, rest, *about)
 
-# %% ../nbs/20_data.ipynb #f75ba94d
+# %% ../nbs/20_data.ipynb #82e40114
 @patch
 def with_columns(self:LabelledData,
     **columns, # Name -> one value per row, or one value for all rows
 ) -> LabelledData: # The same rows
     "The data with more columns, or with other values in a column"
     if 'architecture' in columns:
-        raise DataError("with_columns: the labels belong to their architectures, which stay; make `LabelledData` anew for others")
+        raise DataError("with_columns: architectures stay with their labels; make `LabelledData` anew for others")
     archs, table = self._pair
-    return _replaced(self, archs, table.assign(**{k: _by_row(v, len(self), f'column {k!r}') for k,v in columns.items()}))
+    columns = {name: _by_row(values, len(self), f'column {name!r}') for name,values in columns.items()}
+    return _replaced(self, archs, table.assign(**columns))
 
 def _replaced(data:LabelledData, archs:list, table:pd.DataFrame) -> LabelledData:
     "Data about the same space with another pair, whose architectures are known to be right"
@@ -209,16 +211,19 @@ def _replaced(data:LabelledData, archs:list, table:pd.DataFrame) -> LabelledData
     out._pair = tuple(archs), table
     return out
 
+# %% ../nbs/20_data.ipynb #d4390af6
 def _by_row(values, n:int, what:str):
     "Values in the order of the rows"
-    if isinstance(values, str) or not hasattr(values, '__len__') or getattr(values, 'ndim', 1)==0: return values
-    if len(values)!=n or getattr(values, 'ndim', 1)>1: raise DataError(f"{what}: give one value per row, that is {n}, not {len(values)}")
+    dimensions = getattr(values, 'ndim', 1 if hasattr(values, '__len__') else 0)
+    if isinstance(values, str) or dimensions==0: return values
+    if len(values)!=n or dimensions>1:
+        raise DataError(f"{what}: give one value per row, that is {n}, not {len(values)}")
     if not isinstance(values, pd.Series): return values
     if set(values.index)!=set(range(n)):
-        raise DataError(f"{what}: a Series goes by its row numbers, and this one's are not 0 to {n-1}; give its values with to_numpy()")
+        raise DataError(f"{what}: a Series goes by its row numbers, here not 0 to {n-1}; give series.to_numpy()")
     return values.sort_index().reset_index(drop=True)
 
-# %% ../nbs/20_data.ipynb #75e7e7c7
+# %% ../nbs/20_data.ipynb #602f5111
 @patch
 def __getitem__(self:LabelledData,
     rows, # A row's number, a slice, an array of numbers, or one truth value per row
@@ -240,7 +245,7 @@ def _row_numbers(rows, n:int) -> np.ndarray:
     raise DataError(f"rows are numbers below {n}, a slice, or one truth value per row, not {str(rows)[:60]!r}; "
                     "a column is data.table['accuracy']")
 
-# %% ../nbs/20_data.ipynb #74e4fbef
+# %% ../nbs/20_data.ipynb #2ff8af83
 @patch
 def sample(self:LabelledData,
     n:int, # How many rows to draw, from 1 to all
@@ -259,7 +264,7 @@ def _is_whole(value) -> bool:
     except TypeError: return False
     return True
 
-# %% ../nbs/20_data.ipynb #69cc6f6e
+# %% ../nbs/20_data.ipynb #97a3a854
 @patch(as_prop=True)
 def groups(self:LabelledData) -> np.ndarray: # (rows,) whole numbers from 0, in the order in which networks first occur
     "The number of each row's network among the distinct ones"
@@ -271,12 +276,12 @@ def duplicates(self:LabelledData) -> int: # Number of rows
     return len(self) - self._pair[1].architecture.nunique()
 
 @patch
-def repeats(self:LabelledData) -> list: # Arrays of row numbers, ascending, in the order in which the networks first occur
+def repeats(self:LabelledData) -> list: # Arrays of ascending row numbers, in the order in which networks first occur
     "The rows of every architecture that occurs more than once, one array per architecture"
     rows = pd.Series(np.arange(len(self))).groupby(self.groups)
     return [group.to_numpy() for _,group in rows if len(group)>1]
 
-# %% ../nbs/20_data.ipynb #a9d3b54d
+# %% ../nbs/20_data.ipynb #832079a8
 @patch(as_prop=True)
 def metrics(self:LabelledData) -> list: # Column names
     "The columns that hold numbers"
@@ -298,7 +303,7 @@ def target(self:LabelledData,
     _check_finite(self, str(text), used, values)
     return values
 
-# %% ../nbs/20_data.ipynb #20455f63
+# %% ../nbs/20_data.ipynb #cd0535ce
 def _numbers(data:LabelledData, column:str) -> np.ndarray:
     "A column as float64; a `DataError` names the first cell that is not a number"
     cells = data._pair[1][column]
@@ -312,24 +317,28 @@ def _numbers(data:LabelledData, column:str) -> np.ndarray:
 def _no_number(cell) -> str:
     "Why a cell is not a number, and how to write it"
     if isinstance(cell, int):
-        return f"a whole number of about {cell.bit_length()*math.log10(2):.0f} digits is too large; numbers go up to 1.8e308"
+        digits = cell.bit_length()*math.log10(2)
+        return f"a whole number of about {digits:.0f} digits is too large; numbers go up to 1.8e308"
     text = str(cell).strip()
     problem, number = f"{text[:60]!r} is not a number", text.removesuffix('%').strip()
-    if re.fullmatch(r'[+-]?\d+,\d+', number): return f"{problem}; write decimals with a point, {number.replace(',', '.')}"
+    if re.fullmatch(r'[+-]?\d+,\d+', number):
+        return f"{problem}; write decimals with a point, {number.replace(',', '.')}"
     if number!=text: return f"{problem}; leave out the percent sign in the whole column"
     if re.search(r'\d\s*(\*|\^)', text): return f"{problem}; write a power of ten as 1e6"
     return problem
 
+# %% ../nbs/20_data.ipynb #c263f3db
 def _check_finite(data:LabelledData, text:str, used:list, values:np.ndarray):
     "A `DataError` if a label is missing or infinite"
     bad = np.flatnonzero(~np.isfinite(values))
     if not len(bad): return
     row, gaps = data._pair[1].iloc[bad[0]], [k for k in used if np.isnan(_numbers(data, k)).any()]
     advice = f"; leave such rows out with data[data.table[{gaps[0]!r}].notna()]" if gaps else ''
-    raise DataError(f"target {text!r}: {len(bad)} of {len(data)} labels are missing or infinite, the first in row {bad[0]} ("
-                    + ', '.join(f'{k}={row[k]}' for k in used) + f", architecture {row.architecture!r}){advice}")
+    cells = ', '.join(f'{k}={row[k]}' for k in used)
+    raise DataError(f"target {text!r}: {len(bad)} of {len(data)} labels are missing or infinite, "
+                    f"the first in row {bad[0]} ({cells}, architecture {row.architecture!r}){advice}")
 
-# %% ../nbs/20_data.ipynb #d6d3c9e4
+# %% ../nbs/20_data.ipynb #fa1dfc45
 def check_writable(
     path:str|Path, # A file that is to be written
 ) -> Path: # The same path
@@ -341,6 +350,7 @@ def check_writable(
         with tempfile.TemporaryFile(dir=path.parent): return path
     except (OSError, TypeError, ValueError) as e: raise _not_written(path, e) from None
 
+# %% ../nbs/20_data.ipynb #c73bb28f
 def write_text(
     path:str|Path, # The file to write
     text:str, # Its content, written as UTF-8
@@ -358,7 +368,7 @@ def _not_written(path, error:Exception) -> DataError:
     "Why a file cannot be written"
     return DataError(f"file {path} cannot be written: {getattr(error, 'strerror', None) or error}")
 
-# %% ../nbs/20_data.ipynb #759516c8
+# %% ../nbs/20_data.ipynb #a14b8d76
 @patch
 def to_csv(self:LabelledData,
     path:str|Path, # The file to write
@@ -387,22 +397,22 @@ def read_data(
 ) -> LabelledData: # One row per line of the file
     "Read labelled architectures from a file or a table and check every one of them"
     space = Space.from_json(space) if isinstance(space, (str, Path)) else space
-    if isinstance(path, pd.DataFrame): return LabelledData.from_frame(space, path, column, name or 'table', quantities, note)
-    if not isinstance(path, (str, Path)): raise DataError(f"give the path of a file or a pandas DataFrame, not {str(path)[:60]!r}")
-    path = Path(path)
+    if isinstance(path, pd.DataFrame): return _from_frame(space, path, column, None, name or 'table', quantities, note)
     text = _read_text(path)
     try:
         table, numbers, problems = _read_jsonl(text) if text.lstrip()[0] in '{[' else _read_csv(text, column)
         if problems: raise DataError(_several(problems))
         if not numbers: raise DataError("there is no row below the first line")
-        about = path.stem if name is None else name, quantities, note
+        about = Path(path).stem if name is None else name, quantities, note
         return _from_frame(space, table, column, [f'line {i}' for i in numbers], *about)
     except DataError as e: raise DataError(f"file {path}: {e}") from None
 
-# %% ../nbs/20_data.ipynb #42c13746
-def _read_text(path:Path) -> str:
+# %% ../nbs/20_data.ipynb #6b7e33cc
+def _read_text(path:str|Path) -> str:
     "A text file's content"
-    try: text = path.read_bytes().decode('utf-8-sig')
+    if not isinstance(path, (str, Path)):
+        raise DataError(f"give the path of a file or a pandas DataFrame, not {str(path)[:60]!r}")
+    try: text = Path(path).read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError: text = '\0'
     except (OSError, ValueError) as e:
         raise DataError(f"file {path} cannot be read: {getattr(e, 'strerror', None) or e}") from None
@@ -419,7 +429,7 @@ def _typed(cells:list) -> list:
     try: return [math.nan if cell.strip().lower() in _missing else float(cell) for cell in cells]
     except ValueError: return [cell or None for cell in cells]
 
-# %% ../nbs/20_data.ipynb #4f091c01
+# %% ../nbs/20_data.ipynb #be588b4f
 def _read_csv(text:str, column:str) -> tuple:
     "(table, line numbers, problems) of CSV text"
     rows, numbers, problems = [], [], []
@@ -446,18 +456,21 @@ def _miscounted(row:list, head:list, delimiter:str) -> str:
     problem = f"{len(row)} cell{'s'*(len(row)!=1)}, but the first line names {len(head)} columns"
     return problem + "; put a cell that holds commas in quotes"*(delimiter==',' and len(row)>len(head))
 
-# %% ../nbs/20_data.ipynb #3b7ec51e
+# %% ../nbs/20_data.ipynb #ae2da39b
 def _delimiter(text:str, column:str) -> str:
     "What stands between cells: the sign by which the first line names `column`, or else the most columns"
-    names = {}
-    for sign in ',;\t':
-        try: names[sign] = [cell.strip() for cell in _first_row(csv.reader(io.StringIO(text, newline=''), delimiter=sign))]
-        except csv.Error: names[sign] = []
+    names = {sign: _first_names(text, sign) for sign in ',;\t'}
     for sign in names:
         if column in names[sign]: return sign
     return max(names, key=lambda sign: len(names[sign]))
 
-# %% ../nbs/20_data.ipynb #17fde644
+def _first_names(text:str, delimiter:str) -> list:
+    "The column names of CSV text, read with one delimiter"
+    lines = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter)
+    try: return [cell.strip() for cell in _first_row(lines)]
+    except csv.Error: return []
+
+# %% ../nbs/20_data.ipynb #d6d876c1
 def _read_jsonl(text:str) -> tuple:
     "(table, line numbers, problems) of JSON lines"
     rows, numbers, problems = [], [], []
@@ -465,7 +478,8 @@ def _read_jsonl(text:str) -> tuple:
         if not line.strip(): continue
         try: row = json.loads(line, object_pairs_hook=_object)
         except DataError as e: problems.append(f"line {i}: {e}")
-        except (ValueError, RecursionError) as e: problems.append(f"line {i}: not JSON: {getattr(e, 'msg', 'too long or too deep')}")
+        except (ValueError, RecursionError) as e:
+            problems.append(f"line {i}: not JSON: {getattr(e, 'msg', 'too long or too deep')}")
         else:
             if isinstance(row, dict):
                 rows.append(row)
@@ -480,11 +494,12 @@ def _object(pairs:list) -> dict:
         if names.count(name)>1: raise DataError(f"field {name!r} occurs {names.count(name)} times")
     return dict(pairs)
 
-# %% ../nbs/20_data.ipynb #2272d417
+# %% ../nbs/20_data.ipynb #cb7db063
 def _summary(data:LabelledData) -> str:
     "What the data are, on one line"
     count, repeated = len(data), f" ({data.duplicates} of them repeated)" if data.duplicates else ''
-    parts = [f"{count} architecture{'s'*(count!=1)}{repeated} of space {data.space.name}", f"metrics {', '.join(data.metrics) or 'none'}"]
+    parts = [f"{count} architecture{'s'*(count!=1)}{repeated} of space {data.space.name}"]
+    parts.append(f"metrics {', '.join(data.metrics) or 'none'}")
     if data.quantities: parts.append(f"quantities {', '.join(data.quantities)}")
     if data.note: parts.append(data.note)
     return '; '.join(parts)
@@ -492,7 +507,8 @@ def _summary(data:LabelledData) -> str:
 @patch
 def __repr__(self:LabelledData) -> str: # The summary and the first five rows
     "The data as a terminal shows them"
-    return f"{self.name or 'Labelled data'}: {_summary(self)}\n{self._pair[1].head().to_string(max_colwidth=60, max_cols=8)}"
+    head = self._pair[1].head().to_string(max_colwidth=60, max_cols=8)
+    return f"{self.name or 'Labelled data'}: {_summary(self)}\n{head}"
 
 @patch
 def _repr_html_(self:LabelledData) -> str: # The summary and the first five rows
