@@ -127,6 +127,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'autobuild.datasets._ofa_space': ('datasets.html#_ofa_space', 'autobuild/datasets.py'),
                                     'autobuild.datasets._public': ('datasets.html#_public', 'autobuild/datasets.py'),
                                     'autobuild.datasets._read_accel': ('datasets.html#_read_accel', 'autobuild/datasets.py'),
+                                    'autobuild.datasets._read_entry': ('datasets.html#_read_entry', 'autobuild/datasets.py'),
                                     'autobuild.datasets._read_graph': ('datasets.html#_read_graph', 'autobuild/datasets.py'),
                                     'autobuild.datasets._read_macro': ('datasets.html#_read_macro', 'autobuild/datasets.py'),
                                     'autobuild.datasets._read_ofa': ('datasets.html#_read_ofa', 'autobuild/datasets.py'),

@@ -40,13 +40,15 @@ def _verified(path:Path, sha256:str) -> Path:
     try: problem = _differs(path.read_bytes(), sha256)
     except OSError as e: raise DatasetError(f"file {path} cannot be read: {e.strerror or e}") from None
     if not problem: return path
-    raise DatasetError(f"file {path.name} is not the published one: {problem}; delete it ({path}) and load the data set again")
+    raise DatasetError(f"file {path.name} is not the published one: {problem}; "
+                       f"delete it ({path}) and load the data set again")
 
-# %% ../nbs/25_datasets.ipynb #7b935fab
+# %% ../nbs/25_datasets.ipynb #f56401d0
 def _differs(content:bytes, sha256:str) -> str:
     "How the hash of a content differs from the published one, if it does; every content passes where no hash is known"
     found = hashlib.sha256(content).hexdigest()
-    return f"its sha256 begins with {found[:12]} and should begin with {sha256[:12]}" if sha256 and found!=sha256 else ''
+    if not sha256 or found==sha256: return ''
+    return f"its sha256 begins with {found[:12]} and should begin with {sha256[:12]}"
 
 def _download(name:str, urls:tuple, sha256:str, path:Path) -> Path:
     "Fetch a file, check its content, and put it in place"
@@ -62,17 +64,16 @@ def _download(name:str, urls:tuple, sha256:str, path:Path) -> Path:
         raise DatasetError(f"data set {name!r} cannot be kept in the folder {path.parent}: {e.strerror or e}") from None
     return path
 
-# %% ../nbs/25_datasets.ipynb #f49abc09
+# %% ../nbs/25_datasets.ipynb #9ceae094
 def _first_answer(name:str, file:str, urls:tuple) -> tuple:
     "(address, content) of the first address that answers"
-    reasons = []
     for url in urls:
         request = urllib.request.Request(url, headers={'User-Agent': 'autobuild'})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer: return url, answer.read()
-        except (OSError, http.client.HTTPException) as e: reasons.append(str(getattr(e, 'reason', e)) or type(e).__name__)
-    raise DatasetError(f"data set {name!r} needs the file {file}, which could not be downloaded from {' or '.join(urls)} "
-                       f"({reasons[-1]}); download it by hand and give its folder as root=")
+        except (OSError, http.client.HTTPException) as e: reason = str(getattr(e, 'reason', e)) or type(e).__name__
+    raise DatasetError(f"data set {name!r} needs the file {file}, which could not be downloaded from "
+                       f"{' or '.join(urls)} ({reason}); download it by hand and give its folder as root=")
 
 # %% ../nbs/25_datasets.ipynb #a51407fe
 class _Refused(pickle.UnpicklingError):
@@ -100,7 +101,7 @@ def _read_pickle(path:Path):
         reason = ' '.join(str(e).split()) or type(e).__name__
         raise DatasetError(f"the pickle {path.name} is refused: it is damaged ({reason})") from None
 
-# %% ../nbs/25_datasets.ipynb #d0856fe2
+# %% ../nbs/25_datasets.ipynb #9258b328
 def _check_memo(content:bytes):
     "Refuse a pickle that is torn, or that numbers a value beyond what so few bytes can hold"
     for code,argument,_ in pickletools.genops(content):
@@ -139,7 +140,7 @@ class DatasetEntry:
 
 dataset_registry = {}
 
-# %% ../nbs/25_datasets.ipynb #fe914f9c
+# %% ../nbs/25_datasets.ipynb #98493fe4
 def register_dataset(
     name:str, # The name for `load_dataset`; without a colon
     find:Callable|str|Path, # The path of the file, or a function of name, variant and root (or None) that gives it
@@ -156,16 +157,18 @@ def register_dataset(
     "Add a data set to what `load_dataset` knows, or replace it"
     if not isinstance(name, str) or not name or ':' in name:
         raise DatasetError(f"the name of a data set is a text without a colon, not {name!r}")
-    if not callable(read): raise DatasetError(f"data set {name!r}: read is a function of a path and a variant, not {read!r}")
+    if not callable(read):
+        raise DatasetError(f"data set {name!r}: read is a function of a path and a variant, not {read!r}")
     finder = find if callable(find) else _file_finder(name, find)
     dataset_registry[name] = DatasetEntry(finder, read, about, dict(labels or {}), source, licence, note,
                                           tuple(variants), rows, dict(quantities or {}))
     return dataset_registry[name]
 
-# %% ../nbs/25_datasets.ipynb #1d9c3b41
+# %% ../nbs/25_datasets.ipynb #1567f271
 def _file_finder(name:str, path:str|Path) -> Callable:
     "A function that gives this path, or the file of that name in the folder root"
-    if not isinstance(path, (str, Path)): raise DatasetError(f"data set {name!r}: find is a path or a function, not {path!r}")
+    if not isinstance(path, (str, Path)):
+        raise DatasetError(f"data set {name!r}: find is a path or a function, not {path!r}")
     def find(name, variant, root=None):
         found = Path(root)/Path(path).name if root else Path(path)
         if found.is_file(): return found
@@ -183,25 +186,30 @@ def _github(repo:str, path:str, sha256:str) -> Callable:
 # %% ../nbs/25_datasets.ipynb #f58c7d64
 def load_dataset(
     name:str, # A name that `datasets()` lists; `nas_bench_graph:cora` picks one of several tables
-    root:str|Path|None=None, # Folder with the source's files; by default `AUTOBUILD_DATA`, the cache, the public address
+    root:str|Path|None=None, # Folder with the source's files; by default AUTOBUILD_DATA, the cache, the address
 ) -> LabelledData: # Checked architectures with their metrics
     "Labelled architectures by name"
     base, variant = _entry_name(name)
-    if not (root is None or isinstance(root, (str, Path))): raise DatasetError(f"root is the path of a folder, not {root!r}")
+    if not (root is None or isinstance(root, (str, Path))):
+        raise DatasetError(f"root is the path of a folder, not {root!r}")
     entry = dataset_registry[base]
-    path = entry.find(base, variant, root)
-    try: data = entry.read(path, variant)
-    except (DataError, SpaceError): raise
-    except Exception as e:
-        raise DatasetError(f"data set {name!r}: {path} does not hold what its reader expects ({type(e).__name__}: {e})") from e
-    if not isinstance(data, LabelledData):
-        raise DatasetError(f"data set {name!r}: its reader gives `LabelledData`, not {type(data).__name__}")
-    data = copy.copy(data)
+    data = copy.copy(_read_entry(entry, name, entry.find(base, variant, root), variant))
     data.name, data.note = f'{base}:{variant}' if variant else base, entry.note or data.note
     data.quantities = entry.quantities | data.quantities
     return data
 
-# %% ../nbs/25_datasets.ipynb #132a15d1
+# %% ../nbs/25_datasets.ipynb #e3e32ea0
+def _read_entry(entry:DatasetEntry, name:str, path:Path, variant:str) -> LabelledData:
+    "What an entry's reader makes of its file, or a sentence about the file"
+    try: data = entry.read(path, variant)
+    except (DataError, SpaceError): raise
+    except Exception as e:
+        problem = f"{type(e).__name__}: {e}"
+        raise DatasetError(f"data set {name!r}: {path} does not hold what its reader expects ({problem})") from e
+    if isinstance(data, LabelledData): return data
+    raise DatasetError(f"data set {name!r}: its reader gives `LabelledData`, not {type(data).__name__}")
+
+# %% ../nbs/25_datasets.ipynb #7f321772
 def _entry_name(name:str) -> tuple:
     "(data set, one of its tables) that a name stands for"
     base, _, variant = str(name).partition(':')
@@ -226,11 +234,12 @@ def _described(entry:DatasetEntry) -> dict:
     return dict(space=entry.about, labels=labels, N=entry.rows, source=entry.source, licence=entry.licence, note=note)
 
 # %% ../nbs/25_datasets.ipynb #1cb98c08
-_mbconv = dict(stage=dict(width=[4,8,16,32]), layer=dict(kernel=[1,3,5,9], expansion=[1,2,4], squeeze_excite=[False,True]))
+_mbconv = dict(stage=dict(width=[4,8,16,32]),
+               layer=dict(kernel=[1,3,5,9], expansion=[1,2,4], squeeze_excite=[False,True]))
 mnist1d_space = Space('mnist1d', [dict(layers=[1,2,3], **_mbconv)]*3 + [dict(layers=[0,1,2,3], **_mbconv)])
 mnist1d_stem_width, mnist1d_classes = 8, 10
 
-# %% ../nbs/25_datasets.ipynb #fadbea14
+# %% ../nbs/25_datasets.ipynb #c1813455
 def mnist1d_node_params(
     node:dict, # A layer's features: width, kernel, expansion, squeeze_excite
     source:dict|None, # Features of the layer it reads; None where it reads the stem
@@ -251,12 +260,12 @@ def mnist1d_end_params(
     "Parameters of an MNIST-1D network's stem and classifier"
     return 3*mnist1d_stem_width + 2*mnist1d_stem_width + (last['width']+1)*mnist1d_classes
 
-# %% ../nbs/25_datasets.ipynb #b2a6e410
+# %% ../nbs/25_datasets.ipynb #965cb8eb
 def _find_shipped(name:str, variant:str='', root=None) -> Path:
     "A table that ships with the package"
     path = Path(str(resources.files('autobuild')/'measured'/f'{name}.csv'))
     if path.is_file(): return path
-    raise DatasetError(f"the table measured/{name}.csv is missing from the installed package; install autobuild-nas again")
+    raise DatasetError(f"the table measured/{name}.csv is missing from the package; install autobuild-nas again")
 
 register_dataset(
     'mnist1d', _find_shipped, lambda path, variant: read_data(path, mnist1d_space), rows=600,
@@ -275,25 +284,28 @@ def _read_macro(path:Path, variant:str) -> LabelledData:
     known = json.loads(path.read_text(encoding='utf-8'))
     known = {k: v for k,v in known.items() if all(re.fullmatch('.[12]*0*', k[stage]) for stage in _macro_stages)}
     stages = [dict(layers=[stage.stop-stage.start], layer=dict(op=_macro_ops)) for stage in _macro_stages]
-    return LabelledData(Space('nas_bench_macro', stages), list(map(_macro_arch, known)), pd.DataFrame(map(_macro_metrics, known.values())))
+    metrics = pd.DataFrame(map(_macro_metrics, known.values()))
+    return LabelledData(Space('nas_bench_macro', stages), list(map(_macro_arch, known)), metrics)
 
 def _macro_arch(key:str) -> Architecture:
     "The architecture of one NAS-Bench-Macro key"
-    return Architecture([dict(layers=[dict(op=_macro_ops[int(digit)]) for digit in key[stage]]) for stage in _macro_stages])
+    ops = [[_macro_ops[int(digit)] for digit in key[stage]] for stage in _macro_stages]
+    return Architecture([dict(layers=[dict(op=op) for op in stage]) for stage in ops])
 
 def _macro_metrics(record:dict) -> dict:
     "The metrics of one NAS-Bench-Macro record"
     seeds = {f'accuracy_seed{i}': accuracy for i,accuracy in enumerate(record['test_acc'])}
     return dict(accuracy=record['mean_acc'], **seeds, params=record['params'], flops=record['flops'])
 
-# %% ../nbs/25_datasets.ipynb #b03dd490
+# %% ../nbs/25_datasets.ipynb #c786e770
 register_dataset(
     'nas_bench_macro',
     _github('xiusu/NAS-Bench-Macro/61a2bfc2ca0dce04d0997e6cf498047c27d6acf2', 'data/nas-bench-macro_cifar10.json',
             '686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297'),
     _read_macro, rows=3969,
     about='CIFAR-10, all networks of 3 stages',
-    labels=dict(accuracy='%', accuracy_seed0='%', accuracy_seed1='%', accuracy_seed2='%', params='count', flops='count'),
+    labels=dict(accuracy='%', accuracy_seed0='%', accuracy_seed1='%', accuracy_seed2='%',
+                params='count', flops='count'),
     source='Su et al., CVPR 2021; github.com/xiusu/NAS-Bench-Macro', licence='Apache-2.0',
     note='distinct networks only; accuracy is the mean of 3 seeds, with a standard error of .12');
 
@@ -319,7 +331,7 @@ def _accel_arch(blocks:dict) -> Architecture:
     return Architecture([dict({name: blocks[f'block{i}_{field}'] for name,field in fields.items()},
                               layers=[{} for _ in range(blocks[f'block{i}_l'])]) for i in range(7)])
 
-# %% ../nbs/25_datasets.ipynb #74ea9867
+# %% ../nbs/25_datasets.ipynb #c9a9e024
 def _accel_metrics(record:dict) -> dict:
     "The metrics of one Accel-NASBench record; a key such as throughput_3090 holds throughput_mean"
     speeds = {k: v[f"{k.partition('_')[0]}_mean"] for k,v in sorted(record['platform_perf'].items())}
@@ -360,9 +372,10 @@ def _read_surrogate(path:Path, variant:str) -> LabelledData:
     "Surrogate labels of once-for-all networks"
     with gzip.open(path, 'rt', encoding='utf-8') as lines: table = pd.DataFrame(map(json.loads, lines))
     archs = list(map(_ofa_arch, table.config))
-    return LabelledData(_ofa_space('ofa_pn', 6, [224]), archs, table.rename(columns=dict(acc='accuracy')).drop(columns=['config', 'resolution']))
+    metrics = table.drop(columns=['config', 'resolution']).rename(columns=dict(acc='accuracy'))
+    return LabelledData(_ofa_space('ofa_pn', 6, [224]), archs, metrics)
 
-# %% ../nbs/25_datasets.ipynb #302e5583
+# %% ../nbs/25_datasets.ipynb #6784c0cd
 _ofa_labels = dict(accuracy='share', latency_gpu='ms', latency_cpu='ms', latency_npu='ms')
 
 register_dataset(
@@ -396,10 +409,11 @@ def _read_graph(path:Path, variant:str) -> LabelledData:
     return LabelledData(Space(name, [dict(topologies=topologies, layer=dict(op=ops))]), list(map(_graph_arch, table)),
                         pd.DataFrame(table.values())[list(metrics)].rename(columns=metrics))
 
-# %% ../nbs/25_datasets.ipynb #a846f53f
+# %% ../nbs/25_datasets.ipynb #9875a7a0
 def _graph_arch(key:str) -> Architecture:
     "The cell of one NAS-Bench-Graph key"
-    return Architecture([dict(layers=[dict(op=_graph_ops[int(digit)]) for digit in key[1:]], edges=_graph_edges[int(key[0])])])
+    layers = [dict(op=_graph_ops[int(digit)]) for digit in key[1:]]
+    return Architecture([dict(layers=layers, edges=_graph_edges[int(key[0])])])
 
 register_dataset(
     'nas_bench_graph', _find_graph, _read_graph, rows=26206,
@@ -417,24 +431,26 @@ def _read_ofa(path:Path, variant:str) -> LabelledData:
     entries = _read_pickle(path)
     networks = [(int(o['original config'][0]), list(map(list, o['original config'][1]))) for o in entries]
     metrics = [{new: float(o[k]) for k,new in _ofa_metrics.items() if o.get(k) is not None} for o in entries]
-    resolutions, stages = sorted({resolution for resolution,_ in networks}), max(len(blocks) for _,blocks in networks)
-    archs = [_ofa_arch(blocks, **(dict(resolution=resolution) if len(resolutions)>1 else {})) for resolution,blocks in networks]
+    resolutions = sorted({resolution for resolution,_ in networks})
     name = path.name.partition('_custom')[0].removesuffix('_pan_seg')
-    return LabelledData(_ofa_space(name, stages, resolutions), archs, pd.DataFrame(metrics))
+    space = _ofa_space(name, max(len(blocks) for _,blocks in networks), resolutions)
+    archs = [_ofa_arch(blocks, **{k: resolution for k in space.network}) for resolution,blocks in networks]
+    return LabelledData(space, archs, pd.DataFrame(metrics))
 
 def _hub(file:str) -> Callable:
     "A function that finds a pickle of the AutoBuild authors, whose hash is not known"
-    return _public(file, '', *(f'https://huggingface.co/{kind}kgmills/AutoBuild/resolve/main/{file}' for kind in ('', 'datasets/')))
+    address = 'https://huggingface.co/{}kgmills/AutoBuild/resolve/main/'+file
+    return _public(file, '', address.format(''), address.format('datasets/'))
 
-# %% ../nbs/25_datasets.ipynb #4d874ba0
+# %% ../nbs/25_datasets.ipynb #e75bc80a
 _authors = dict(source='Mills et al., CVPR 2024; huggingface.co/kgmills/AutoBuild', licence='see the source')
 _published = dict(flops='as published', params='as published')
-for _name,_about,_rows in [('ofa_mbv3', 'MobileNetV3', 3000), ('ofa_pn', 'ProxylessNAS', 3000)]:
-    register_dataset(_name, _hub(f'{_name}_custom_cache.pkl'), _read_ofa, f'ImageNet, a sample of once-for-all {_about}',
-                     _ofa_labels | _published, rows=_rows, **_authors)
+for _name,_about in ('ofa_mbv3', 'MobileNetV3'), ('ofa_pn', 'ProxylessNAS'):
+    register_dataset(_name, _hub(f'{_name}_custom_cache.pkl'), _read_ofa, rows=3000,
+                     about=f'ImageNet, a sample of once-for-all {_about}', labels=_ofa_labels | _published, **_authors)
 
 _panoptic = dict(panoptic_quality='as published', flops_panoptic='as published')
-for _name,_about,_rows in [('ofa_mbv3', 'MobileNetV3', 1349), ('ofa_pn', 'ProxylessNAS', 1633)]:
-    register_dataset(f'{_name}_panoptic', _hub(f'{_name}_pan_seg_custom_cache.pkl'), _read_ofa,
-                     f'panoptic segmentation on once-for-all {_about}', _panoptic, rows=_rows,
+for _name,_about,_rows in ('ofa_mbv3', 'MobileNetV3', 1349), ('ofa_pn', 'ProxylessNAS', 1633):
+    register_dataset(f'{_name}_panoptic', _hub(f'{_name}_pan_seg_custom_cache.pkl'), _read_ofa, rows=_rows,
+                     about=f'panoptic segmentation on once-for-all {_about}', labels=_panoptic,
                      note='pseudo-labels: predictions of AIO-P, not measurements', **_authors)
