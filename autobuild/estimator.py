@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from .builder import Builder, Column
 from .data import DataError, LabelledData
-from .datasets import dataset_quantities
+from .datasets import dataset_registry
 from .encoding import Encoder
 from .fidelity import fidelity, measured_drops, swap_scores
 from .fronts import on_front
@@ -31,7 +31,7 @@ from .store import StoreError, read_model, write_model
 from .targets import Condition, Expression, TargetError
 from .training import Recipe, check_number
 
-# %% ../nbs/90_estimator.ipynb #33f93a82
+# %% ../nbs/90_estimator.ipynb #50085934
 class AutoBuildWarning(UserWarning):
     "A sign that a result should not be trusted, in plain words"
 
@@ -76,7 +76,7 @@ class AutoBuild:
         self.linear = None if linear is None else check_number('linear', linear, 0, 1)
         self.train, self._predictor = None, None
 
-# %% ../nbs/90_estimator.ipynb #76b3fca0
+# %% ../nbs/90_estimator.ipynb #b6805a10
 def _distinct(data, labels):
     "(architectures, mean labels, largest spread of labels of one architecture), each architecture once, in the order of their text"
     found = {}
@@ -94,7 +94,7 @@ def _outliers(data, labels):
     first = ', '.join(f'{labels[i]:g} in row {i}' for i in far[:3])
     return [f"{len(far)} of {len(labels)} labels lie more than 8 robust standard deviations from the median {centre:g}: {first}; check them, since one such label outweighs many others"]
 
-# %% ../nbs/90_estimator.ipynb #7040aaae
+# %% ../nbs/90_estimator.ipynb #91046067
 @patch
 def fit(self:AutoBuild,
     data:LabelledData, # At least 3 labelled architectures
@@ -114,7 +114,7 @@ def fit(self:AutoBuild,
     for sentence in [*said, *self.diagnose()]: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self
 
-# %% ../nbs/90_estimator.ipynb #05d21110
+# %% ../nbs/90_estimator.ipynb #f4fb05a0
 @patch
 def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
     "Put a fitted model in place, all at once"
@@ -133,7 +133,7 @@ def space(self:AutoBuild) -> Space: # Of the training networks
     "The search space"
     return self.predictor.space
 
-# %% ../nbs/90_estimator.ipynb #f3bed416
+# %% ../nbs/90_estimator.ipynb #1410ddb8
 @patch
 def _archs(self:AutoBuild, data):
     "Checked architectures of this model's space"
@@ -145,7 +145,7 @@ def _archs(self:AutoBuild, data):
     if not archs: raise DataError("no architectures are given")
     return [space.check(a) for a in archs]
 
-# %% ../nbs/90_estimator.ipynb #37783666
+# %% ../nbs/90_estimator.ipynb #9ed8772a
 @patch
 def predict(self:AutoBuild,
     data:LabelledData|list, # Architectures, their one-line forms or configs
@@ -160,7 +160,7 @@ def members(self:AutoBuild,
     "What every member of the ensemble predicts"
     return self.predictor.members(self._archs(data))
 
-# %% ../nbs/90_estimator.ipynb #efbbe661
+# %% ../nbs/90_estimator.ipynb #06f4d80d
 @patch
 def evaluate(self:AutoBuild,
     data:LabelledData, # Labelled architectures that were not trained on
@@ -179,7 +179,7 @@ def evaluate(self:AutoBuild,
                                      mae=np.nan if name.startswith('hop') else abs(x-labels).mean())
     return pd.DataFrame({name: scores(name, x) for name,x in said.items()}).T
 
-# %% ../nbs/90_estimator.ipynb #4c70853d
+# %% ../nbs/90_estimator.ipynb #9bb67693
 @patch
 def feature_importance(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, spread, share
     "The score of every choice of every feature, highest share first (see `feature_scores`)"
@@ -191,7 +191,7 @@ def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, err
     "The model-free reference: mean label of training networks with a choice, minus the mean of all"
     return block_profile(self.train.archs, self.labels, self.predictor.encoder)
 
-# %% ../nbs/90_estimator.ipynb #030dac85
+# %% ../nbs/90_estimator.ipynb #8473378d
 @patch
 def node_importance(self:AutoBuild,
     arch:Architecture|str|dict, # An architecture, its one-line form or its config
@@ -219,7 +219,7 @@ def fidelity(self:AutoBuild,
     scores = {i: self.node_importance(archs[i], hop, readout).score.to_numpy() for i in drops.network.unique()}
     return fidelity(drops.assign(score=[scores[i][v] for i,v in zip(drops.network, drops.node)]), self.seed)
 
-# %% ../nbs/90_estimator.ipynb #18d951cd
+# %% ../nbs/90_estimator.ipynb #709bd7a0
 most_modules = 20_000_000 # Of a stage whose modules are all scored; ten members take about a minute per 10 million
 
 @patch
@@ -245,7 +245,7 @@ def module_scores(self:AutoBuild,
     if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
     return self._scores[key]
 
-# %% ../nbs/90_estimator.ipynb #1eabee72
+# %% ../nbs/90_estimator.ipynb #ad04c1ad
 @patch
 def _leaders(self:AutoBuild, stage, top, readout):
     "(numbers, (members, n) scores) of the best modules, or of the lowest, of a stage too large to keep"
@@ -334,7 +334,7 @@ def construct(self:AutoBuild,
     for sentence in self._worse_than_random(built, builder, condition): warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return built
 
-# %% ../nbs/90_estimator.ipynb #1971e2aa
+# %% ../nbs/90_estimator.ipynb #36f1e580
 @patch
 def _none_found(self:AutoBuild, where, looked):
     "Why nothing was built"
@@ -359,7 +359,7 @@ def _worse_than_random(self:AutoBuild, built, builder, condition):
     if ours>=theirs: return []
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #261bc0ba
+# %% ../nbs/90_estimator.ipynb #ab299aaa
 @patch
 def _objectives(self:AutoBuild, objectives):
     "(objectives, the spread of each over the labelled networks)"
@@ -389,7 +389,7 @@ def construct_front(self:AutoBuild,
     table = table.assign(front=on_front(table, list(objectives))).sort_values(names[-1], kind='stable')
     return LabelledData(self.space, [kept[i] for i in table.index], table, 'built', self.train.quantities, 'predicted or computed, not measured')
 
-# %% ../nbs/90_estimator.ipynb #40a76165
+# %% ../nbs/90_estimator.ipynb #0dd00ca9
 @patch
 def reduced_space(self:AutoBuild,
     objectives:list|None=None, # As in `construct_front`; the target alone if left out
@@ -470,7 +470,7 @@ def save(self:AutoBuild,
                 data=dict(name=self.train.name, note=self.train.note), heldout=None if self.heldout is None else self.heldout.to_dict())
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
 
-# %% ../nbs/90_estimator.ipynb #0951ac53
+# %% ../nbs/90_estimator.ipynb #982050b0
 @patch(cls_method=True)
 def load(cls:AutoBuild,
     path:str|Path, # A folder that `save` wrote
@@ -484,7 +484,7 @@ def load(cls:AutoBuild,
         if device is None and settings['device']!='cpu' and not _usable(settings['device']): device = 'cpu'
         self = cls(spec['target'], **settings|dict(device=device or settings['device']))
         space = (GraphSpace if 'choices' in spec['space'] else Space)(**spec['space'])
-        quantities = dataset_quantities(name) if quantities is None else quantities
+        if quantities is None: quantities = getattr(dataset_registry.get(name.partition(':')[0]), 'quantities', {})
         rows = pd.read_csv(io.StringIO(table), float_precision='round_trip')
         data = LabelledData.from_frame(space, rows, 'architecture', name, quantities, spec['data']['note'])
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
@@ -511,7 +511,7 @@ def _restore(self:AutoBuild, data, tensors, heldout):
     readout = self.readout if self.readout in readouts else 'both'
     self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
 
-# %% ../nbs/90_estimator.ipynb #f65d59d1
+# %% ../nbs/90_estimator.ipynb #869c77fc
 @patch
 def _lines(self:AutoBuild):
     "What there is to know, a line each"
