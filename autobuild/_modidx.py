@@ -560,6 +560,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'autobuild/readouts.py'),
                                     'autobuild.readouts.Reading': ('readouts.html#reading', 'autobuild/readouts.py'),
                                     'autobuild.readouts.Reading.late': ('readouts.html#reading.late', 'autobuild/readouts.py'),
+                                    'autobuild.readouts._diverged': ('readouts.html#_diverged', 'autobuild/readouts.py'),
                                     'autobuild.readouts._grid_mean': ('readouts.html#_grid_mean', 'autobuild/readouts.py'),
                                     'autobuild.readouts._grid_parts': ('readouts.html#_grid_parts', 'autobuild/readouts.py'),
                                     'autobuild.readouts._linear_part': ('readouts.html#_linear_part', 'autobuild/readouts.py'),

@@ -6,7 +6,7 @@
 __all__ = ['most_modules', 'AutoBuildWarning', 'AutoBuild']
 
 # %% ../nbs/90_estimator.ipynb #9157fec1
-import io, math, warnings
+import math, warnings
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .builder import Builder, Column
-from .data import DataError, LabelledData
+from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
 from .encoding import Encoder
 from .fidelity import fidelity, measured_drops, swap_scores
@@ -31,7 +31,7 @@ from .store import StoreError, read_model, write_model
 from .targets import Condition, Expression, TargetError
 from .training import Recipe, check_number
 
-# %% ../nbs/90_estimator.ipynb #50085934
+# %% ../nbs/90_estimator.ipynb #c0923740
 class AutoBuildWarning(UserWarning):
     "A sign that a result should not be trusted, in plain words"
 
@@ -76,7 +76,49 @@ class AutoBuild:
         self.linear = None if linear is None else check_number('linear', linear, 0, 1)
         self.train, self._predictor = None, None
 
-# %% ../nbs/90_estimator.ipynb #b6805a10
+# %% ../nbs/90_estimator.ipynb #4dd620d6
+@patch
+def feature_importance(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, spread, share
+    "The score of every choice of every feature, highest share first (see `feature_scores`)"
+    table = feature_scores(self.predictor, self.predictor.encoder(self._distinct_archs))
+    return table.sort_values(['share', 'score'], ascending=False, ignore_index=True)
+
+@patch
+def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, error, n
+    "The model-free reference: mean label of training networks with a choice, minus the mean of all"
+    return block_profile(self.train.archs, self.labels, self.predictor.encoder)
+
+# %% ../nbs/90_estimator.ipynb #7561f99c
+@patch
+def diagnose(self:AutoBuild) -> list: # Sentences; empty when nothing is wrong
+    "The signs that this fit should not be trusted"
+    self.predictor
+    if self.heldout is None:
+        return [f"{len(self.labels)} labels are too few to hold any out: nothing is known of how well this fit ranks new networks", *self._contradictions()]
+    low, out = self.heldout[~(self.heldout>=.3)], [] # A correlation that is not a number is low, too
+    if 'prediction' in low:
+        out.append(f"the held-out rank correlation of the prediction is only {low['prediction']:.2f}: more labels are needed, or the features do not explain {self.target}")
+    elif "y'" in low:
+        value = low["y'"]
+        out.append(f"the regressor alone ranks held-out networks poorly (y' {value:.2f}): errors in the target's units are not to be trusted")
+    hops = [k for k in low.index if k.startswith('hop')]
+    if hops: out.append(f"norms rank held-out networks poorly at {', '.join(f'{k} ({low[k]:.2f})' for k in hops)}: module scores read there are not to be trusted")
+    return out+self._contradictions()
+
+@patch
+def _contradictions(self:AutoBuild):
+    "Features whose scores order two choices against a clear model-free trend"
+    ours = self.feature_importance()[['feature', 'choice', 'score', 'spread']].rename(columns=dict(score='ours'))
+    out = []
+    for name,g in self.block_profile().merge(ours, on=['feature', 'choice']).groupby('feature', sort=False):
+        high, low = g.loc[g.score.idxmax()], g.loc[g.score.idxmin()]
+        clear = high.score-low.score>4*np.hypot(high.error, low.error) and min(high.n, low.n)>=10
+        if clear and low.ours-high.ours>2*np.hypot(high.spread, low.spread)+.1:
+            out.append(f"feature scores put {name}={low.choice} above {name}={high.choice}, but training networks with more of "
+                       f"{name}={high.choice} have the clearly higher {self.target} ({high.score-low.score:+.3g})")
+    return out
+
+# %% ../nbs/90_estimator.ipynb #654bbdaf
 def _distinct(data, labels):
     "(architectures, mean labels, largest spread of labels of one architecture), each architecture once, in the order of their text"
     found = {}
@@ -94,7 +136,7 @@ def _outliers(data, labels):
     first = ', '.join(f'{labels[i]:g} in row {i}' for i in far[:3])
     return [f"{len(far)} of {len(labels)} labels lie more than 8 robust standard deviations from the median {centre:g}: {first}; check them, since one such label outweighs many others"]
 
-# %% ../nbs/90_estimator.ipynb #91046067
+# %% ../nbs/90_estimator.ipynb #52562f2f
 @patch
 def fit(self:AutoBuild,
     data:LabelledData, # At least 3 labelled architectures
@@ -114,7 +156,7 @@ def fit(self:AutoBuild,
     for sentence in [*said, *self.diagnose()]: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self
 
-# %% ../nbs/90_estimator.ipynb #f4fb05a0
+# %% ../nbs/90_estimator.ipynb #e86fa4f9
 @patch
 def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
     "Put a fitted model in place, all at once"
@@ -133,7 +175,7 @@ def space(self:AutoBuild) -> Space: # Of the training networks
     "The search space"
     return self.predictor.space
 
-# %% ../nbs/90_estimator.ipynb #1410ddb8
+# %% ../nbs/90_estimator.ipynb #9e290670
 @patch
 def _archs(self:AutoBuild, data):
     "Checked architectures of this model's space"
@@ -145,7 +187,7 @@ def _archs(self:AutoBuild, data):
     if not archs: raise DataError("no architectures are given")
     return [space.check(a) for a in archs]
 
-# %% ../nbs/90_estimator.ipynb #9ed8772a
+# %% ../nbs/90_estimator.ipynb #c7049e06
 @patch
 def predict(self:AutoBuild,
     data:LabelledData|list, # Architectures, their one-line forms or configs
@@ -160,7 +202,7 @@ def members(self:AutoBuild,
     "What every member of the ensemble predicts"
     return self.predictor.members(self._archs(data))
 
-# %% ../nbs/90_estimator.ipynb #06f4d80d
+# %% ../nbs/90_estimator.ipynb #1ddd3219
 @patch
 def evaluate(self:AutoBuild,
     data:LabelledData, # Labelled architectures that were not trained on
@@ -179,19 +221,7 @@ def evaluate(self:AutoBuild,
                                      mae=np.nan if name.startswith('hop') else abs(x-labels).mean())
     return pd.DataFrame({name: scores(name, x) for name,x in said.items()}).T
 
-# %% ../nbs/90_estimator.ipynb #9bb67693
-@patch
-def feature_importance(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, spread, share
-    "The score of every choice of every feature, highest share first (see `feature_scores`)"
-    table = feature_scores(self.predictor, self.predictor.encoder(self._distinct_archs))
-    return table.sort_values(['share', 'score'], ascending=False, ignore_index=True)
-
-@patch
-def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, error, n
-    "The model-free reference: mean label of training networks with a choice, minus the mean of all"
-    return block_profile(self.train.archs, self.labels, self.predictor.encoder)
-
-# %% ../nbs/90_estimator.ipynb #8473378d
+# %% ../nbs/90_estimator.ipynb #8a9d7fca
 @patch
 def node_importance(self:AutoBuild,
     arch:Architecture|str|dict, # An architecture, its one-line form or its config
@@ -219,7 +249,7 @@ def fidelity(self:AutoBuild,
     scores = {i: self.node_importance(archs[i], hop, readout).score.to_numpy() for i in drops.network.unique()}
     return fidelity(drops.assign(score=[scores[i][v] for i,v in zip(drops.network, drops.node)]), self.seed)
 
-# %% ../nbs/90_estimator.ipynb #709bd7a0
+# %% ../nbs/90_estimator.ipynb #b02d4174
 most_modules = 20_000_000 # Of a stage whose modules are all scored; ten members take about a minute per 10 million
 
 @patch
@@ -245,7 +275,7 @@ def module_scores(self:AutoBuild,
     if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
     return self._scores[key]
 
-# %% ../nbs/90_estimator.ipynb #ad04c1ad
+# %% ../nbs/90_estimator.ipynb #8462bca9
 @patch
 def _leaders(self:AutoBuild, stage, top, readout):
     "(numbers, (members, n) scores) of the best modules, or of the lowest, of a stage too large to keep"
@@ -334,7 +364,7 @@ def construct(self:AutoBuild,
     for sentence in self._worse_than_random(built, builder, condition): warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return built
 
-# %% ../nbs/90_estimator.ipynb #36f1e580
+# %% ../nbs/90_estimator.ipynb #d44ab4ad
 @patch
 def _none_found(self:AutoBuild, where, looked):
     "Why nothing was built"
@@ -359,7 +389,7 @@ def _worse_than_random(self:AutoBuild, built, builder, condition):
     if ours>=theirs: return []
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #ab299aaa
+# %% ../nbs/90_estimator.ipynb #096a2c4f
 @patch
 def _objectives(self:AutoBuild, objectives):
     "(objectives, the spread of each over the labelled networks)"
@@ -389,7 +419,7 @@ def construct_front(self:AutoBuild,
     table = table.assign(front=on_front(table, list(objectives))).sort_values(names[-1], kind='stable')
     return LabelledData(self.space, [kept[i] for i in table.index], table, 'built', self.train.quantities, 'predicted or computed, not measured')
 
-# %% ../nbs/90_estimator.ipynb #0dd00ca9
+# %% ../nbs/90_estimator.ipynb #3ab9289c
 @patch
 def reduced_space(self:AutoBuild,
     objectives:list|None=None, # As in `construct_front`; the target alone if left out
@@ -427,36 +457,6 @@ def rank(self:AutoBuild,
                               **{k: f(archs) for k,f in self.train.quantities.items()}), pd.RangeIndex(len(archs), name='network'))
     return table.sort_values('predicted', ascending=False, kind='stable')
 
-# %% ../nbs/90_estimator.ipynb #7561f99c
-@patch
-def diagnose(self:AutoBuild) -> list: # Sentences; empty when nothing is wrong
-    "The signs that this fit should not be trusted"
-    self.predictor
-    if self.heldout is None:
-        return [f"{len(self.labels)} labels are too few to hold any out: nothing is known of how well this fit ranks new networks", *self._contradictions()]
-    low, out = self.heldout[~(self.heldout>=.3)], [] # A correlation that is not a number is low, too
-    if 'prediction' in low:
-        out.append(f"the held-out rank correlation of the prediction is only {low['prediction']:.2f}: more labels are needed, or the features do not explain {self.target}")
-    elif "y'" in low:
-        value = low["y'"]
-        out.append(f"the regressor alone ranks held-out networks poorly (y' {value:.2f}): errors in the target's units are not to be trusted")
-    hops = [k for k in low.index if k.startswith('hop')]
-    if hops: out.append(f"norms rank held-out networks poorly at {', '.join(f'{k} ({low[k]:.2f})' for k in hops)}: module scores read there are not to be trusted")
-    return out+self._contradictions()
-
-@patch
-def _contradictions(self:AutoBuild):
-    "Features whose scores order two choices against a clear model-free trend"
-    ours = self.feature_importance()[['feature', 'choice', 'score', 'spread']].rename(columns=dict(score='ours'))
-    out = []
-    for name,g in self.block_profile().merge(ours, on=['feature', 'choice']).groupby('feature', sort=False):
-        high, low = g.loc[g.score.idxmax()], g.loc[g.score.idxmin()]
-        clear = high.score-low.score>4*np.hypot(high.error, low.error) and min(high.n, low.n)>=10
-        if clear and low.ours-high.ours>2*np.hypot(high.spread, low.spread)+.1:
-            out.append(f"feature scores put {name}={low.choice} above {name}={high.choice}, but training networks with more of "
-                       f"{name}={high.choice} have the clearly higher {self.target} ({high.score-low.score:+.3g})")
-    return out
-
 # %% ../nbs/90_estimator.ipynb #c0e2e9a0
 @patch
 def save(self:AutoBuild,
@@ -470,7 +470,7 @@ def save(self:AutoBuild,
                 data=dict(name=self.train.name, note=self.train.note), heldout=None if self.heldout is None else self.heldout.to_dict())
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
 
-# %% ../nbs/90_estimator.ipynb #982050b0
+# %% ../nbs/90_estimator.ipynb #6ef017da
 @patch(cls_method=True)
 def load(cls:AutoBuild,
     path:str|Path, # A folder that `save` wrote
@@ -485,8 +485,7 @@ def load(cls:AutoBuild,
         self = cls(spec['target'], **settings|dict(device=device or settings['device']))
         space = (GraphSpace if 'choices' in spec['space'] else Space)(**spec['space'])
         if quantities is None: quantities = getattr(dataset_registry.get(name.partition(':')[0]), 'quantities', {})
-        rows = pd.read_csv(io.StringIO(table), float_precision='round_trip')
-        data = LabelledData.from_frame(space, rows, 'architecture', name, quantities, spec['data']['note'])
+        data = read_data(table, space, name=name, quantities=quantities, note=spec['data']['note'])
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
         self._restore(data, tensors, heldout)
     except (KeyError, TypeError, ValueError, RuntimeError) as e:
@@ -511,7 +510,7 @@ def _restore(self:AutoBuild, data, tensors, heldout):
     readout = self.readout if self.readout in readouts else 'both'
     self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
 
-# %% ../nbs/90_estimator.ipynb #869c77fc
+# %% ../nbs/90_estimator.ipynb #29f9dd80
 @patch
 def _lines(self:AutoBuild):
     "What there is to know, a line each"

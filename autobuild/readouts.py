@@ -6,7 +6,7 @@
 __all__ = ['readouts', 'Reading', 'context', 'regressor', 'both', 'Predictor', 'held_out', 'new_network', 'fit_predictor',
            'chain_embeddings']
 
-# %% ../nbs/65_readouts.ipynb #4ec0f221
+# %% ../nbs/65_readouts.ipynb #c241f547
 import itertools, math
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from .normalization import Shift
 from .spaces import Architecture, Space
 from .training import Recipe, folds, left_out, linear_share, train_network
 
-# %% ../nbs/65_readouts.ipynb #2a2b375b
+# %% ../nbs/65_readouts.ipynb #64c0212d
 @dataclass(frozen=True)
 class Reading:
     "What an ensemble says of n networks; `y` and `linear` in standard deviations of the labels"
@@ -38,7 +38,7 @@ def regressor(reading): return reading.y
 def both(reading): return torch.lerp((reading.late+reading.y)/2, reading.linear.expand_as(reading.y), reading.share)
 readouts = dict(both=both, context=context, regressor=regressor)
 
-# %% ../nbs/65_readouts.ipynb #622cb944
+# %% ../nbs/65_readouts.ipynb #c598f6f9
 @dataclass(frozen=True, eq=False)
 class Predictor:
     "A trained ensemble with its statistics, its encoder and its read-out; never changed after it is made"
@@ -66,7 +66,7 @@ class Predictor:
         "The same ensemble under another read-out"
         return Predictor(self.net, self.shift, self.encoder, readout)
 
-# %% ../nbs/65_readouts.ipynb #b1612858
+# %% ../nbs/65_readouts.ipynb #fca983af
 @patch
 @torch.no_grad()
 def read_batch(self:Predictor,
@@ -86,7 +86,7 @@ def read(self:Predictor,
     "What the ensemble says of networks"
     for i in range(0, len(archs), chunk): yield self.read_batch(self.encoder(archs[i:i+chunk]))
 
-# %% ../nbs/65_readouts.ipynb #df12ba4d
+# %% ../nbs/65_readouts.ipynb #9abd8da8
 @patch
 def verdict(self:Predictor,
     reading:Reading, # Of n networks
@@ -122,7 +122,7 @@ def node_norms(self:Predictor,
         out.append(self.shift.node_z(norms[hop], hop).cpu().numpy())
     return np.concatenate(out, 1)
 
-# %% ../nbs/65_readouts.ipynb #1dc31a3a
+# %% ../nbs/65_readouts.ipynb #c4f46658
 def held_out(
     predictor:Predictor, # Trained
     batch:Batch, # All labelled networks
@@ -141,7 +141,7 @@ def held_out(
     pooled = {k: np.where(out, x.cpu().numpy(), 0).sum(0)/np.maximum(out.sum(0), 1) for k,x in every.items()}
     return pd.Series({k: spearmanr(x[judged], labels[judged])[0] if np.ptp(x[judged]) else 0. for k,x in pooled.items()})
 
-# %% ../nbs/65_readouts.ipynb #96f65b86
+# %% ../nbs/65_readouts.ipynb #8938addd
 def new_network(
     encoder:Encoder, # Whose categories it reads
     ensemble:int, # Members
@@ -163,7 +163,14 @@ def _linear_part(net, batch, labels, rows, predictor, share):
     net.linear.share.fill_(share)
     return fits
 
-# %% ../nbs/65_readouts.ipynb #e62cfed6
+# %% ../nbs/65_readouts.ipynb #1a9c4783
+def _diverged(recipe, labels):
+    "The error of a training that gave numbers which are not finite"
+    return ValueError(f'the training diverged (lr={recipe.lr:g}, weight_decay={recipe.weight_decay:g}, '
+                      f'labels from {labels.min():g} to {labels.max():g}): '
+                      'labels of a moderate size and a smaller lr would help')
+
+# %% ../nbs/65_readouts.ipynb #d92079dc
 def fit_predictor(
     encoder:Encoder, # Of the space, on the device to compute on
     archs:list, # Distinct labelled architectures, checked, in an order that their content fixes
@@ -178,19 +185,18 @@ def fit_predictor(
     progress:bool=True, # Show a progress bar
 ) -> tuple: # (Predictor, what `held_out` says)
     "Train an ensemble; raises ValueError if the training diverges"
-    net, batch = new_network(encoder, ensemble, width, hops, seed), encoder(archs)
     labels, rows = np.asarray(labels, float), folds(len(archs), ensemble, seed)
     with np.errstate(all='ignore'): y = (labels-labels.mean())/labels.std()
-    if np.isfinite(y).all(): train_network(net, batch, y, rows, recipe, seed, progress)
+    if not np.isfinite(y).all(): raise _diverged(recipe, labels)
+    net, batch = new_network(encoder, ensemble, width, hops, seed), encoder(archs)
+    train_network(net, batch, y, rows, recipe, seed, progress)
     predictor = Predictor(net, Shift.fit(net, batch, archs, labels), encoder, readout)
     reading = predictor.read_batch(batch)
-    if not np.isfinite(y).all() or not torch.isfinite(reading.late+reading.y).all():
-        raise ValueError(f'the training diverged (lr={recipe.lr:g}, weight_decay={recipe.weight_decay:g}, labels from {labels.min():g} to '
-                         f'{labels.max():g}): labels of a moderate size and a smaller lr would help')
+    if not torch.isfinite(reading.late+reading.y).all(): raise _diverged(recipe, labels)
     fits = _linear_part(net, batch, y, rows, predictor, linear)
     return predictor, held_out(predictor, batch, labels, rows, fits)
 
-# %% ../nbs/65_readouts.ipynb #979ff4c3
+# %% ../nbs/65_readouts.ipynb #345ab062
 def _on_grid(f, x):
     "Apply `f`, which maps (members, n, width), to x of shape (members, *grid, width)"
     y = f(x.reshape(len(x), -1, x.shape[-1]))
@@ -214,7 +220,7 @@ def chain_embeddings(
         h = [new+old for new,old in zip(out, h)] if layer.residual else out
         yield h
 
-# %% ../nbs/65_readouts.ipynb #9a4628f2
+# %% ../nbs/65_readouts.ipynb #957c34fd
 def _grid_mean(tensors, shape):
     "Mean over positions of tensors that broadcast to one shape; small ones first, since their sums are cheap"
     return (sum(sorted(tensors, key=torch.numel))/len(tensors)).expand(shape)

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['format_number', 'StoreError', 'check_place', 'write_model', 'read_model']
 
-# %% ../nbs/88_store.ipynb #b57905d2
+# %% ../nbs/88_store.ipynb #d0ca1503
 import hashlib, json, os
 from pathlib import Path
 
 from safetensors.torch import load as load_tensors, save as save_tensors
 
-# %% ../nbs/88_store.ipynb #27019ba9
+# %% ../nbs/88_store.ipynb #e261e078
 class StoreError(ValueError):
     "A folder that does not hold a model, or a place that cannot be written; the message says which and why"
 
@@ -36,7 +36,7 @@ def _put_in_place(path:Path, content:bytes):
     except OSError as e: raise StoreError(f"file {path} cannot be written: {e.strerror or e}") from None
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/88_store.ipynb #94e268d6
+# %% ../nbs/88_store.ipynb #b5211ad9
 def check_place(
     path:str|Path, # A folder to be made, or to be written to
 ):
@@ -63,7 +63,7 @@ def write_model(
     for old in path.glob('model-*'):
         if old.name not in names.values(): old.unlink(missing_ok=True)
 
-# %% ../nbs/88_store.ipynb #f0c190e0
+# %% ../nbs/88_store.ipynb #bcf508d1
 def _read(path:Path, name:str) -> bytes:
     "A file of a model's folder"
     try: return (path/name).read_bytes()
@@ -83,7 +83,7 @@ def _read_spec(path:Path) -> dict:
 
 def read_model(
     path:str|Path, # A folder that `write_model` wrote
-) -> tuple: # (what JSON held, name -> tensor, the table's CSV text)
+) -> tuple: # (what JSON held, name -> tensor, the path of the table)
     "Read a model whose every file is what was written; raises `StoreError`"
     path = Path(path)
     spec, contents = _read_spec(path), {}
@@ -91,4 +91,4 @@ def read_model(
         contents[kind] = _read(path, name)
         if _digest(contents[kind])!=spec['digests'][kind]:
             raise StoreError(f"folder {path}: file {name} is not the one that was saved; save the model again")
-    return spec, load_tensors(contents['safetensors']), contents['csv'].decode()
+    return spec, load_tensors(contents['safetensors']), path/spec['files']['csv']
