@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from .encoding import Batch, Encoder
+from .encoding import Batch
 from .linear import LinearPart
 
-# %% ../nbs/30_gnn.ipynb #25956016
+# %% ../nbs/30_gnn.ipynb #24c16d64
 def _normal(generator:torch.Generator, scale:float, *shape:int) -> nn.Parameter:
     "A parameter of normally distributed numbers"
     return nn.Parameter(torch.randn(shape, generator=generator, device=generator.device)*scale)
@@ -43,12 +43,13 @@ class FEMLP(nn.Module):
         self.bent = _normal(generator, .5, members, 1, continuous, hidden)
         self.bias = nn.Parameter(torch.ones(members, 1, len(choices)+continuous))
 
-# %% ../nbs/30_gnn.ipynb #edcc092a
+# %% ../nbs/30_gnn.ipynb #4b1c8548
 @patch
 def scalars(self:FEMLP) -> torch.Tensor: # (members, choices of all categories)
     "Every choice's contribution to the 0-hop norm"
     return ((self.table*self.out[:,self.category]).sum(-1)+self.bias[:,0,self.category]).abs()
 
+# %% ../nbs/30_gnn.ipynb #354e767d
 @patch
 def forward(self:FEMLP,
     codes:torch.Tensor, # (nodes, categories) whole numbers
@@ -77,9 +78,12 @@ def attend(
     shares = torch.softmax(torch.stack(torch.broadcast_tensors(*scores)), 0) # alpha_ij
     return sum(share[...,None]*source for share,source in zip(shares, sources))
 
-# %% ../nbs/30_gnn.ipynb #dc0465c7
-def _d_leaky_relu(d_active, active): return torch.ops.aten.leaky_relu_backward(d_active, active, .2, True)
+# %% ../nbs/30_gnn.ipynb #2dab0b25
+def _d_leaky_relu(d_active, active):
+    "The derivative before a LeakyReLU, from the one after it and its output, whose sign is that of its input"
+    return torch.ops.aten.leaky_relu_backward(d_active, active, .2, True)
 
+# %% ../nbs/30_gnn.ipynb #a057fac7
 class _ChainAttention(torch.autograd.Function):
     "`attend` for chains: a node takes the share alpha of itself and the rest of the node before; gradient by hand"
     @staticmethod
@@ -104,7 +108,7 @@ class _ChainAttention(torch.autograd.Function):
         d_source[:,:-1] += d_before[:,1:] # what a node offers, the next node reads
         return d_source, d_query.sub_(d_query_before), gap.transpose(1, 2)@d_score, None
 
-# %% ../nbs/30_gnn.ipynb #57f8578e
+# %% ../nbs/30_gnn.ipynb #e4aa136a
 def _activations(source, target, senders, readers):
     "(s_j of every edge; LeakyReLU(s_i + t_i) of every node; LeakyReLU(s_j + t_i) of every edge)"
     carried = source.index_select(1, senders)
@@ -122,7 +126,7 @@ def _read_part(source, target, attention, senders, readers):
     share, share_edge = share.div_(total), share_edge.div_(total.index_select(1, readers))
     return (source*share).index_add_(1, readers, carried.mul_(share_edge)), share, share_edge
 
-# %% ../nbs/30_gnn.ipynb #f1fc3e98
+# %% ../nbs/30_gnn.ipynb #c5c0ce23
 def _d_read_part(d_out, source, target, attention, senders, readers, share, share_edge):
     "Derivatives of the loss by `source`, `target` and `attention`"
     carried, active, active_edge = _activations(source, target, senders, readers)
@@ -141,7 +145,7 @@ def _d_read_part(d_out, source, target, attention, senders, readers, share, shar
     d_source.index_add_(1, senders, d_read.mul_(share_edge).add_(d_query_edge))
     return d_source, d_query.index_add_(1, readers, d_query_edge), d_attention
 
-# %% ../nbs/30_gnn.ipynb #f79a8666
+# %% ../nbs/30_gnn.ipynb #58d9b6fa
 class _GraphAttention(torch.autograd.Function):
     "`attend` for any graph, part by part, with its gradient by hand"
     @staticmethod
@@ -161,7 +165,7 @@ class _GraphAttention(torch.autograd.Function):
         d_sources, d_targets, d_attentions = zip(*derivatives)
         return torch.cat(d_sources, 1), torch.cat(d_targets, 1), sum(d_attentions), None
 
-# %% ../nbs/30_gnn.ipynb #f035cd03
+# %% ../nbs/30_gnn.ipynb #ea9619a8
 class _NormRelu(torch.autograd.Function):
     "Batch normalisation over the nodes and ReLU, and the batch's mean and variance; gradient by hand"
     @staticmethod
@@ -186,7 +190,7 @@ class _NormRelu(torch.autograd.Function):
         d_inputs = torch.addcmul(d_before-mean, normal, along, value=-1).mul_(factor)
         return d_inputs, along*nodes, mean*nodes
 
-# %% ../nbs/30_gnn.ipynb #7a655b67
+# %% ../nbs/30_gnn.ipynb #d0c4a99a
 class GATv2(nn.Module):
     "A GATv2 layer with one head and self-loops, batch normalisation and ReLU"
     def __init__(self,
@@ -206,7 +210,7 @@ class GATv2(nn.Module):
         self.register_buffer('mean', torch.zeros(members, 1, width))
         self.register_buffer('var', torch.ones(members, 1, width))
 
-# %% ../nbs/30_gnn.ipynb #de4723ef
+# %% ../nbs/30_gnn.ipynb #6c20889c
 @patch
 def project(self:GATv2,
     embeddings:torch.Tensor, # (members, nodes, width in)
@@ -214,6 +218,7 @@ def project(self:GATv2,
     "What a node offers as a source, and what it asks as a target"
     return embeddings@self.source, torch.baddbmm(self.bias, embeddings, self.target)
 
+# %% ../nbs/30_gnn.ipynb #d8d3ab38
 @patch
 def normalize(self:GATv2,
     inputs:torch.Tensor, # (members, nodes, width)
@@ -225,6 +230,7 @@ def normalize(self:GATv2,
     scale = self.scale*torch.rsqrt(self.var+1e-5)
     return F.relu(torch.addcmul(self.shift-self.mean*scale, inputs, scale), inplace=True)
 
+# %% ../nbs/30_gnn.ipynb #ef2f0c3f
 @patch
 def forward(self:GATv2,
     embeddings:torch.Tensor, # (members, nodes, width in)
@@ -249,7 +255,7 @@ def graph_mean(
     sizes = batch.sizes.to(values.dtype).reshape([-1]+[1]*(values.dim()-1-dim%values.dim()))
     return values.new_zeros(shape).index_add(dim, batch.graph, values)/sizes
 
-# %% ../nbs/30_gnn.ipynb #e0f90e9f
+# %% ../nbs/30_gnn.ipynb #6de85e13
 class HopNetwork(nn.Module):
     "FE-MLP, GATv2 layers, regressor: node norms of every hop and a prediction for every graph"
     def __init__(self,
@@ -271,7 +277,7 @@ class HopNetwork(nn.Module):
         self.hidden, self.out = (_normal(generator, math.sqrt(2/width), members, width, o) for o in (width, 1))
         self.hidden_bias, self.out_bias = (nn.Parameter(torch.zeros(members, 1, o)) for o in (width, 1))
 
-# %% ../nbs/30_gnn.ipynb #76abe01b
+# %% ../nbs/30_gnn.ipynb #b3d0056d
 @patch
 def regress(self:HopNetwork,
     pooled:torch.Tensor, # (members, graphs, width) embeddings of graphs at the last hop
@@ -280,6 +286,7 @@ def regress(self:HopNetwork,
     hidden = F.relu(torch.baddbmm(self.hidden_bias, pooled, self.hidden))
     return torch.baddbmm(self.out_bias, hidden, self.out)[...,0]
 
+# %% ../nbs/30_gnn.ipynb #da945cb8
 @patch
 def embeddings(self:HopNetwork,
     batch:Batch, # Graphs
@@ -292,6 +299,7 @@ def embeddings(self:HopNetwork,
         norms.append(embedding.sum(-1))
     return torch.stack(norms), graph_mean(embedding, batch, 1)
 
+# %% ../nbs/30_gnn.ipynb #4a69af36
 @patch
 def forward(self:HopNetwork,
     batch:Batch, # Graphs

@@ -33,7 +33,7 @@ class LinearPart(nn.Module):
         self.register_buffer('bias', torch.zeros(()))
         self.register_buffer('share', torch.zeros(())) # Of a prediction; 0 leaves the linear part out
 
-# %% ../nbs/28_linear.ipynb #a5e7a85d
+# %% ../nbs/28_linear.ipynb #dc16e976
 @patch
 def columns(self:LinearPart,
     codes:torch.Tensor, # (..., categories) whole numbers
@@ -44,6 +44,7 @@ def columns(self:LinearPart,
     start = (place*self.per_place)[...,None]
     return start+self.offset+codes, start+self.measured
 
+# %% ../nbs/28_linear.ipynb #c7c3ad65
 @patch
 def forward(self:LinearPart,
     codes:torch.Tensor, # (..., categories)
@@ -53,7 +54,7 @@ def forward(self:LinearPart,
     chosen, measured = self.columns(codes)
     return self.weight[chosen].sum(-1)+(self.weight[measured]*values).sum(-1)
 
-# %% ../nbs/28_linear.ipynb #a53f804f
+# %% ../nbs/28_linear.ipynb #d75b8d19
 @patch
 def total(self:LinearPart,
     batch:Batch, # Graphs
@@ -61,7 +62,7 @@ def total(self:LinearPart,
     "The linear part's value of each graph"
     return self.bias.repeat(len(batch)).index_add(0, batch.graph, self(batch.codes, batch.values))
 
-# %% ../nbs/28_linear.ipynb #2e435d51
+# %% ../nbs/28_linear.ipynb #9112eb4c
 @patch
 def terms(self:LinearPart,
     batch:Batch, # Graphs
@@ -73,7 +74,7 @@ def terms(self:LinearPart,
         counts.index_put_((batch.graph[:,None].expand_as(columns), columns), amounts, accumulate=True)
     return counts
 
-# %% ../nbs/28_linear.ipynb #32f066b0
+# %% ../nbs/28_linear.ipynb #02aa04d2
 @patch
 def levels(self:LinearPart,
     counts:np.ndarray, # (graphs, terms)
@@ -83,6 +84,7 @@ def levels(self:LinearPart,
     sums = [counts.sum(tuple(range(level, depth+1))) for level in range(1, depth+2)]
     return np.concatenate([s.reshape(len(counts), -1) for s in sums], 1)
 
+# %% ../nbs/28_linear.ipynb #dc1f54d7
 @patch
 def per_term(self:LinearPart,
     weights:np.ndarray, # (terms of all levels,)
@@ -93,7 +95,7 @@ def per_term(self:LinearPart,
     levels = np.split(weights, np.cumsum([math.prod(s) for s in shapes])[:-1])
     return sum(np.broadcast_to(w.reshape(s), shapes[-1]) for w,s in zip(levels, shapes)).flatten()
 
-# %% ../nbs/28_linear.ipynb #b74d2871
+# %% ../nbs/28_linear.ipynb #07561d69
 @patch
 def fit(self:LinearPart,
     batch:Batch, # Labelled networks

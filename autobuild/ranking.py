@@ -8,7 +8,7 @@ __all__ = ['soft_rank', 'scaled_rank', 'spearman_loss', 'hop_loss']
 # %% ../nbs/40_ranking.ipynb #0b547334
 import numpy as np, torch
 
-# %% ../nbs/40_ranking.ipynb #e218c4e5
+# %% ../nbs/40_ranking.ipynb #c31c9ec3
 def _block_starts(rows):
     "Where the blocks of each row's non-increasing isotonic regression begin in `rows.ravel()`"
     from scipy.optimize import isotonic_regression
@@ -42,7 +42,7 @@ class _SoftRank(torch.autograd.Function):
         np.put_along_axis(d_values, ctx.order, d_ordered-_block_means(d_ordered, ctx.starts), 1)
         return torch.as_tensor(d_values/ctx.strength, dtype=d_out.dtype, device=d_out.device).reshape(d_out.shape), None
 
-# %% ../nbs/40_ranking.ipynb #76485ce1
+# %% ../nbs/40_ranking.ipynb #d40bd547
 def soft_rank(
     values:torch.Tensor, # (..., n) values; every row is ranked by itself
     strength:float, # Above 0; small gives true ranks, large gives an affine map of `values`
@@ -52,7 +52,8 @@ def soft_rank(
     if library=='scipy': return _SoftRank.apply(values, strength)
     if library!='torchsort': raise ValueError(f"library is {library!r}, but it can be 'scipy' or 'torchsort'")
     try: import torchsort
-    except ImportError as e: raise ImportError("library='torchsort' needs torchsort, which cannot be imported here") from e
+    except ImportError as e:
+        raise ImportError("library='torchsort' needs torchsort, which is not installed here") from e
     rows = values.reshape(-1, values.shape[-1])
     return torchsort.soft_rank(rows, regularization_strength=strength).reshape(values.shape)
 
@@ -66,7 +67,7 @@ def scaled_rank(
     standardised = (values-values.mean(-1, keepdim=True))/(spread+1e-12)
     return soft_rank(standardised, softness*12**.5/values.shape[-1])
 
-# %% ../nbs/40_ranking.ipynb #ec3d10c8
+# %% ../nbs/40_ranking.ipynb #3f673420
 def _true_ranks(labels):
     "(..., n) ranks, 1 for the smallest; tied labels share the mean of theirs"
     labels = labels.detach().contiguous()
