@@ -112,7 +112,7 @@ def trained_table(
     return table.drop(columns='arch').assign(accuracy=accuracies.mean(1), spread=accuracies.std(1, ddof=1), **each,
                                              architecture=[str(arch) for arch in table.arch])
 
-# %% ../../nbs/98_demo.ipynb #347fc17b
+# %% ../../nbs/98_demo.ipynb #4e7737da
 def comparison(
     trained:pd.DataFrame, # What `trained_table` gives
     within:pd.DataFrame, # The table of the labelled networks that keep the budget
@@ -154,7 +154,7 @@ def _means(name:str, built:pd.Series, others:pd.Series) -> str:
     error = 2*np.sqrt(built.var(ddof=1)/len(built)+others.var(ddof=1)/len(others))
     return _gap('The mean of the built', f'the mean of {name}', built.mean()-others.mean(), error)
 
-# %% ../../nbs/98_demo.ipynb #0227c977
+# %% ../../nbs/98_demo.ipynb #77423a99
 def _gap(one:str, other:str, gap:float, noise:float) -> str:
     "How two accuracies compare"
     if abs(gap)<=noise: return f"{one} is level with {other} ({gap:+.3f}, within the noise of {noise:.3f})."
@@ -187,7 +187,7 @@ def run_demo(
     _write_results(folder, ab, question, found, result, trained, labelled, table.arch[0], budget)
     return result['table']
 
-# %% ../../nbs/98_demo.ipynb #404aa047
+# %% ../../nbs/98_demo.ipynb #5d81689b
 @contextlib.contextmanager
 def plain_warnings():
     "AutoBuild's warnings as notes in plain words, without the place in the code"
@@ -199,7 +199,7 @@ def plain_warnings():
         usual, warnings.showwarning = warnings.showwarning, show
         yield
 
-# %% ../../nbs/98_demo.ipynb #d69c7527
+# %% ../../nbs/98_demo.ipynb #df1a5ebf
 def _made_folder(folder:str) -> Path:
     "The folder, made if need be, or a sentence before any work that it cannot be written"
     folder = Path(folder)
@@ -210,8 +210,8 @@ def _made_folder(folder:str) -> Path:
 
 def _question(budget:int, labels:int, total:int) -> str:
     "Print what the demo asks; the same text"
-    question = (f"Which network of at most {budget:,} parameters is best? {labels} of {total} measured networks are known; "
-                "the budget is their median.")
+    question = (f"Which network of at most {budget:,} parameters is best? {labels} of {total} measured networks "
+                "are known; the budget is their median.")
     _say(question)
     return question
 
@@ -220,7 +220,7 @@ def _say(text:str, hang:int=0):
     width = min(shutil.get_terminal_size().columns, 110)
     print('\n'*text.startswith('\n')+textwrap.fill(text.strip(), width, subsequent_indent=' '*hang))
 
-# %% ../../nbs/98_demo.ipynb #6597cdde
+# %% ../../nbs/98_demo.ipynb #472523fb
 def _learn(data:LabelledData, labelled:LabelledData, rest:LabelledData, budget:int, build:int, seed:int, ensemble:int,
            progress:bool) -> tuple:
     "Fit, print what was found, and list what to train: (estimator, tables, candidates)"
@@ -241,13 +241,14 @@ def _show(title:str, table:pd.DataFrame, digits:int=3):
     index = not isinstance(table.index, pd.RangeIndex)
     print(f"\n{title}\n{table.to_string(index=index, float_format=f'%.{digits}f', na_rep='')}")
 
-# %% ../../nbs/98_demo.ipynb #c0d5cb9d
+# %% ../../nbs/98_demo.ipynb #31e3adec
 def _show_extremes(ab:AutoBuild, choices:pd.DataFrame, modules:pd.DataFrame):
     "Print the most and the least important choices and modules"
     _show("Most and least important choices (score in s.d. of node norms; profile: what the labels alone say)", choices)
     names = '/'.join(ab.space.stages[0].layer)
     print(f"\nThe best and the worst modules of each stage (score in units of accuracy; a layer is {names})")
-    for row in modules.itertuples(): print(f"stage {row.stage}  {row.score:.3f} ± {row.spread:.3f}  {_short(row.module)}")
+    for row in modules.itertuples():
+        print(f"stage {row.stage}  {row.score:.3f} ± {row.spread:.3f}  {_short(row.module)}")
 
 def _short(module:str) -> str:
     "A module without the names of its layers' features, which are the same in every line"
@@ -264,7 +265,7 @@ def _compare(trained:pd.DataFrame, within:pd.DataFrame) -> dict:
     for sentence in sentences: _say(sentence)
     return dict(table=table, sentences=sentences)
 
-# %% ../../nbs/98_demo.ipynb #f6c02279
+# %% ../../nbs/98_demo.ipynb #10e55428
 def _write_results(folder:Path, ab:AutoBuild, question:str, found:dict, result:dict, trained:pd.DataFrame,
                    labelled:LabelledData, arch:Architecture, budget:int):
     "Leave the pictures, the table of all trainings and the report in the folder"
@@ -286,20 +287,21 @@ def _pictures(folder:Path, ab:AutoBuild, arch:Architecture, networks:pd.DataFram
         plt.close(figure)
     return figures
 
-# %% ../../nbs/98_demo.ipynb #f8d9f82d
+# %% ../../nbs/98_demo.ipynb #d238b32b
 def _sections(question:str, found:dict, result:dict, trained:pd.DataFrame, pictures:dict) -> list:
     "What the report says"
-    trust = ("Rank correlation between the measured accuracy and the prediction (y'), and between the accuracy and the norm "
-             "at each hop. The noise ceiling is the rank correlation between two trainings of the same networks.")
-    modules = ("The paper reads a module from the norm of its last node. Before the distribution shift, modules of different "
-               "size cannot be compared.")
+    trust = ("Rank correlation between the measured accuracy and the prediction (y'), and between the accuracy and the "
+             "norm at each hop. The noise ceiling is the rank correlation between two trainings of the same networks.")
+    colour = "Colour is the importance of each layer together with the layer before it."
+    modules = ("The paper reads a module from the norm of its last node. Before the distribution shift, modules of "
+               "different size cannot be compared.")
     return [('The question', question),
             ('The answer', *result['sentences'], _tidy(result['table']), pictures['built']),
-            ('The network that was built first', "Colour is the importance of each layer together with the layer before it.",
-             trained.architecture[0], pictures['architecture']),
+            ('The network that was built first', colour, trained.architecture[0], pictures['architecture']),
             ('How far to trust it', trust, _tidy(found['hops']), *found['notes']),
             ('Which choices matter', _tidy(found['choices']), pictures['features']),
-            ('Which modules matter', "The best and the worst of each stage.", _tidy(found['modules']), modules, pictures['shift']),
+            ('Which modules matter', "The best and the worst of each stage.", _tidy(found['modules']), modules,
+             pictures['shift']),
             ('Every training', _tidy(trained))]
 
 def _tidy(table:pd.DataFrame) -> pd.DataFrame:

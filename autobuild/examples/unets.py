@@ -27,7 +27,7 @@ def unet_space(
 ) -> Space: # Of 2L+1 stages for L levels
     "The space of U-Nets whose down and up stages have the same channels on each level"
     if 0 in (*layers, *up_layers):
-        raise SpaceError("a down or up stage needs at least one ResBlock; only the middle can be left out, by mid_layers")
+        raise SpaceError("a down or up stage needs at least one ResBlock; only the middle can be left out")
     def stage(widths, counts):
         return dict(layers=list(counts), stage=dict(channels=list(widths), attention=list(attention)))
     levels = len(channels)
@@ -67,7 +67,7 @@ def unet_architecture(
     return Architecture([*map(_stage, channels, down, layers), _stage(channels[-1], attention, count),
                          *map(_stage, channels[::-1], up, [count+1 for count in layers[::-1]])])
 
-# %% ../../nbs/97_unets.ipynb #d04a8933
+# %% ../../nbs/97_unets.ipynb #1a41885e
 def _stage(channels:int, attention:bool, count:int) -> dict:
     "One stage of a U-Net"
     if not count: return dict(layers=[])
@@ -97,7 +97,7 @@ def unet_config(
     for i,(count,stage) in enumerate(zip(layers, up[::-1]), 1):
         blocks = len(stage['layers'])
         if blocks!=count+1:
-            raise SpaceError(f"up {i} has {blocks} ResBlocks; diffusers has one more than in down {i}, that is {count+1}")
+            raise SpaceError(f"up {i} has {blocks} ResBlocks; diffusers has one more than down {i}: {count+1}")
     return dict(base, block_out_channels=[stage['channels'] for stage in down],
                 layers_per_block=layers[0] if len(set(layers))==1 else layers, mid_block_type=_middle_type(middle),
                 down_block_types=_type_names('down', down), up_block_types=_type_names('up', up))
@@ -107,7 +107,7 @@ def _type_names(way:str, stages:list) -> list:
     names = {attention: name for name,attention in _attention[way].items()}
     return [names[stage['attention']] for stage in stages]
 
-# %% ../../nbs/97_unets.ipynb #b5113cdb
+# %% ../../nbs/97_unets.ipynb #af719a9f
 def _middle_type(middle:dict) -> str|None:
     "What diffusers calls a middle"
     kinds = {kind: name for name,kind in _middle.items()}
@@ -138,7 +138,7 @@ class ResBlock(nn.Module):
         inner = self.first(x)+self.time(time)[:,:,None,None]
         return self.shortcut(x)+self.second(inner)
 
-# %% ../../nbs/97_unets.ipynb #c3468c1a
+# %% ../../nbs/97_unets.ipynb #229ce8f9
 class SelfAttention(nn.Module):
     "Every position reads every other; the input added at the end"
     def __init__(self,
@@ -214,7 +214,7 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList([*map(_doubled, widths[:0:-1]), nn.Identity()])
         self.exit = _norm_conv(self.width, out_channels, groups)
 
-# %% ../../nbs/97_unets.ipynb #d4c09949
+# %% ../../nbs/97_unets.ipynb #db7221fc
 def _blocks(arch:Architecture, stage:int, time:int, groups:int, heads:int) -> nn.ModuleList:
     "The ResBlocks of a stage, each with the attention that follows it"
     width, out = arch.stages[stage-1].get('channels'), nn.ModuleList()
@@ -231,7 +231,7 @@ def _doubled(width:int) -> nn.Module:
     "From one level to the next finer"
     return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1))
 
-# %% ../../nbs/97_unets.ipynb #fb678bad
+# %% ../../nbs/97_unets.ipynb #dfcb9988
 @patch
 def forward(self:UNet,
     x:torch.Tensor, # (batch, in_channels, size, size) what is known of the image
@@ -276,7 +276,7 @@ def unet_costs(
     params, macs = zip(*parts)
     return sum(params), sum(macs)
 
-# %% ../../nbs/97_unets.ipynb #d9f84de6
+# %% ../../nbs/97_unets.ipynb #ce2aea43
 def _conv_costs(width_in:int, width:int, cells:int, kernel:int=9) -> tuple:
     "(parameters, multiply-accumulates) of a convolution of `kernel` positions, or of a linear layer"
     return width_in*width*kernel+width, width_in*width*kernel*cells
