@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-import joblib, numpy as np, pandas as pd, torch
+import joblib, numpy as np, torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
 import autobuild.estimator, autobuild.importance, autobuild.ranking
 from autobuild.normalization import Shift
 from label_efficiency import loaded, ours, row
+from logs import append_table, done
 
 table = Path(__file__).parent/'results/ablations.csv'
 tasks = ['nas_bench_macro', 'accel_nasbench', 'nas_bench_graph:cs']
@@ -72,9 +73,9 @@ def cell(name, n, repeat, variant):
     return dict(task=name, N=n, repeat=repeat, variant=variant, **row(task, evaluated, spearmanr(scores[rest], task.judged[rest])[0], time.process_time()-start))
 
 def main(repeats=2, labels=(50,), jobs=2):
-    done = set(pd.read_csv(table)[['task', 'N', 'repeat', 'variant']].itertuples(index=False, name=None)) if table.exists() else set()
-    todo = [o for o in ((t, n, 1000+r, v) for r,n,t,v in itertools.product(range(repeats), labels, tasks, variants)) if o not in done and (o[0] in chains or variants[o[3]].get('readout')!='last')]
+    known = done(table, 'task', 'N', 'repeat', 'variant')
+    todo = [o for o in ((t, n, 1000+r, v) for r,n,t,v in itertools.product(range(repeats), labels, tasks, variants)) if o not in known and (o[0] in chains or variants[o[3]].get('readout')!='last')]
     for found in tqdm(joblib.Parallel(jobs, return_as='generator_unordered')(joblib.delayed(cell)(*o) for o in todo), total=len(todo)):
-        pd.DataFrame([found]).round(6).to_csv(table, mode='a', header=not table.exists(), index=False)
+        append_table(table, [found])
 
 if __name__=='__main__': main()

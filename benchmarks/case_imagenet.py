@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
-import baselines
+import baselines, logs
 from autobuild import Architecture, AutoBuild, load_dataset
 from autobuild.construction import best_products
 from autobuild.fronts import hypervolume, on_front, simplex
@@ -33,11 +33,11 @@ def table(part): return results/f'case_imagenet_{part}.csv'
 
 def done(part, *keys):
     "The keys of a part's saved rows"
-    return set(pd.read_csv(table(part))[list(keys)].drop_duplicates().itertuples(index=False, name=None)) if table(part).exists() else set()
+    return logs.done(table(part), *keys)
 
 def add(part, rows):
     "Append rows at once"
-    pd.DataFrame(rows).round(5).to_csv(table(part), mode='a', header=not table(part).exists(), index=False)
+    logs.append_table(table(part), rows, digits=5)
 
 @cache
 def pn(): return load_dataset('ofa_pn_surrogate')

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 import baselines
 from autobuild import Architecture, AutoBuild, LabelledData, load_dataset, operation_space
-from autobuild.mnist1d import curves, network, train
+from autobuild.examples.mnist1d import curves, network, train
 
 results = Path(__file__).parent/'results'
 smallest = dict(kernel=1, expansion=1, squeeze_excite=False)

@@ -24,7 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from autobuild import Architecture, AutoBuild, LabelledData
-from autobuild.unets import UNet, unet_costs, unet_space
+from autobuild.examples.unets import UNet, unet_costs, unet_space
 from baselines import one_hot, ridge
 from logs import append, read
 
@@ -199,7 +199,7 @@ def pick():
     "Four networks in each way; what is labelled is not picked again, but for the labelled best"
     train, pool = data(), everything()
     known, ab = set(train.archs), fit(train)
-    both = LabelledData(space, train.archs+pool, pd.DataFrame(index=range(len(train)+len(pool))))
+    both = LabelledData(space, [*train.archs, *pool], pd.DataFrame(index=range(len(train)+len(pool))))
     y = train.target(target)
     ways = {'AutoBuild': ab.construct(picked, where=f'macs <= {limit}', progress=False).archs, 'exhaustive prediction': top(ab.predict(pool), pool, known),
             'ridge': top(ridge(one_hot(both), np.arange(len(train)), y)[len(train):], pool, known), 'labelled best': top(y, train.archs, ())}

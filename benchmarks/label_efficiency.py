@@ -23,6 +23,7 @@ from autobuild import Architecture, AutoBuild, load_dataset
 from autobuild.encoding import Encoder
 from autobuild.importance import Modules
 from autobuild.linear import LinearPart
+from logs import append_table, done, read_table
 
 results = Path(__file__).parent/'results'
 tasks = ['nas_bench_macro', 'accel_nasbench', 'ofa_pn_surrogate', 'mnist1d', 'nas_bench_graph:cs', 'nas_bench_graph:arxiv']
@@ -159,7 +160,7 @@ def kept_apart(runs):
 
 def summary(table):
     "Print the tables and save the ranking beside them: what took part in choices first, what was kept out last"
-    runs, rankings = pd.read_csv(table), {}
+    runs, rankings = read_table(table), {}
     for title,part in (('main', runs[~kept_apart(runs)]), ('kept out', runs[kept_apart(runs)])):
         if not len(part): continue
         rankings[title] = ranking(part)
@@ -184,11 +185,12 @@ def main():
     ask.add_argument('--summary', action='store_true')
     asked = ask.parse_args()
     if asked.summary: return summary(asked.table)
-    done = set(pd.read_csv(asked.table)[['task', 'N', 'repeat', 'method']].itertuples(index=False, name=None)) if asked.table.exists() else set()
-    todo = [(t, n, r, [m for m in asked.methods if (t, n, r, m) not in done]) for r,t,n in itertools.product(range(asked.repeats), asked.tasks, asked.labels)]
-    todo = [o for o in todo if o[-1]]
-    for rows in tqdm(joblib.Parallel(asked.jobs, return_as='generator_unordered')(joblib.delayed(cell)(*o) for o in todo), total=len(todo)):
-        pd.DataFrame(rows).round(6).to_csv(asked.table, mode='a', header=not asked.table.exists(), index=False)
+    known = done(asked.table, 'task', 'N', 'repeat', 'method')
+    draws = itertools.product(range(asked.repeats), asked.tasks, asked.labels)
+    todo = [(task, n, repeat, [m for m in asked.methods if (task, n, repeat, m) not in known]) for repeat,task,n in draws]
+    jobs = [joblib.delayed(cell)(*draw) for draw in todo if draw[-1]]
+    for rows in tqdm(joblib.Parallel(asked.jobs, return_as='generator_unordered')(jobs), total=len(jobs), disable=None):
+        append_table(asked.table, rows)
     summary(asked.table)
 
 if __name__=='__main__': main()

@@ -10,13 +10,14 @@ each of the 5 stages with a choice of more than 9 modules.
 import itertools, os, sys
 from pathlib import Path
 
-import numpy as np, pandas as pd, torch
+import numpy as np, torch
 from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 
 from autobuild import Architecture, AutoBuild, load_dataset
 from autobuild.construction import best_products
 from autobuild.importance import Modules, readouts
+from logs import append_table, done
 
 table = Path(__file__).parent/'results/module_truth.csv'
 
@@ -65,8 +66,8 @@ def truths(oracle, space, per_stage=100, contexts=64, seed=7):
 def main():
     torch.set_num_threads(1)
     data = load_dataset('ofa_pn_surrogate', root=os.environ.get('AUTOBUILD_DATA'))
-    done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=['N', 'seed'])
-    todo = [(n, seed) for n in (300, 100) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if not ((done.N==n) & (done.seed==seed)).any()]
+    known = done(table, 'N', 'seed')
+    todo = [(n, seed) for n in (300, 100) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if (n, seed) not in known]
     if not todo: return
     oracle = AutoBuild('accuracy', ensemble=3, width=32, seed=1000, steps=1500, batch=128, contexts=1).fit(data, progress=False)
     truth = truths(oracle, data.space)
@@ -88,7 +89,7 @@ def main():
         row['built ridge'] = oracle.predict(ridge_build(baseline, data.space)).max()
         row['built random'], row['243 random'] = (oracle.predict(data.space.sample(k, seed)).max() for k in (10, 243))
         row['labelled best'] = train.target('accuracy').max()
-        pd.DataFrame([row]).to_csv(table, mode='a', header=not table.exists(), index=False)
+        append_table(table, [row], digits=16)
         print(row, flush=True)
 
 if __name__=='__main__': main()

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autobuild import Quantity, Space
-from autobuild.mnist1d import one_thread
+from autobuild.examples.mnist1d import one_thread
 
 size, things, stuffs = 32, 5, 4         # pixels; digits 0 to 4 are classes 0 to 4, textures classes 5 to 8
 names = 10                              # digits that classification tells apart
