@@ -1,8 +1,11 @@
 "Every check of the project, one line each; the last line counts them."
 import json, os, re, shutil, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from html.parser import HTMLParser
+from inspect import getattr_static
 from pathlib import Path
+from types import FunctionType
 from urllib.parse import unquote, urlsplit
 
 from readme import directive, join, readme, root
@@ -106,18 +109,35 @@ def broken(page, tag, ref, pages, site):
     if url.path.startswith('/') or site not in target.parents or not target.is_file(): return 'leads nowhere'
     return '' if target not in pages or unquote(url.fragment) in pages[target].ids else 'names no heading'
 
+@lru_cache
+def pages(): return {p: Refs(p.read_text(encoding='utf-8')) for p in (root/'_docs').rglob('*.html')}
+
 def links():
     "Every link, anchor, picture, script and stylesheet of the site, and every hit of its search"
     site = root/'_docs'
-    pages = {p: Refs(p.read_text(encoding='utf-8')) for p in site.rglob('*.html')}
-    if not pages: return ['there is no site'] if sys.version_info>=(3,11) else []
+    if not pages(): return ['there is no site'] if sys.version_info>=(3,11) else []
     hits = json.loads((site/'search.json').read_text(encoding='utf-8'))
-    refs = [(p, *o) for p,page in pages.items() for o in page.refs]
+    refs = [(p, *o) for p,page in pages().items() for o in page.refs]
     refs += [(site/'search.json', 'a', o['href']) for o in hits]
-    bad = [f'{p.name}: {tag} {ref} {why}' for p,tag,ref in refs if (why := broken(p, tag, ref, pages, site))]
+    bad = [f'{p.name}: {tag} {ref} {why}' for p,tag,ref in refs if (why := broken(p, tag, ref, pages(), site))]
+    shown = {o for tag,o in pages()[site/'index.html'].refs if tag=='a'}
+    bad += [f'{p.name} is not in the sidebar' for p in pages() if p.name not in shown]
     elsewhere = re.compile(r'(@import|url\()\s*["\']?https?:')
     styles = [p for p in site.rglob('*.css') if elsewhere.search(p.read_text(encoding='utf-8'))]
     return bad+[f'{p.name}: loads from the network' for p in styles]
+
+def entries():
+    "The public methods of the classes that users drive which have no entry on the site"
+    import autobuild
+    from autobuild._modidx import d
+    ids = {f'{p.name}#{o}' for p,page in pages().items() for o in page.ids}
+    names = {name: url for o in d['syms'].values() for name,(url,_) in o.items()} if ids else {}
+    def method(name):
+        kind, attribute = name.split('.')[-2:]
+        if kind not in ('AutoBuild', 'Space', 'LabelledData') or attribute.startswith('_'): return False
+        found = getattr_static(getattr(autobuild, kind), attribute)
+        return isinstance(found, (FunctionType, classmethod, staticmethod))
+    return [f'{name} has no entry {url}' for name,url in names.items() if url not in ids and method(name)]
 
 def timed(name, check, *args):
     "Run one check and report it; a check returns what is wrong, as a list"
@@ -154,7 +174,7 @@ def main():
         res += pool.map(lambda p: timed(p.name, notebook, p), nbs)
     passed, failed = tests.result()
     res += [timed('the site builds', site), timed('the links of the site lead somewhere', links),
-            timed('no file and no page names one machine', traces)]
+            timed('the site documents every public method', entries), timed('no file and no page names one machine', traces)]
     passed, failed = passed+sum(res), failed+len(res)-sum(res)
     print(f'{time.time()-start:.0f}s altogether')
     print(f'{passed} passed, {failed} failed')
