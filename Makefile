@@ -45,7 +45,7 @@ $(READY): settings.ini pyproject.toml setup.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) _proc _docs build dist demo *.egg-info .pytest_cache
+	rm -rf $(VENV) _proc _docs build dist demo *.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help demo test docs bench clean

@@ -1,27 +1,81 @@
-"Build the site into `_docs` without Quarto or a network: nbdev prepares the notebooks, smalldocs renders them, math-core sets the maths."
+"""Build the site into `_docs` without Quarto or a network.
+
+nbdev prepares the notebooks, smalldocs renders them, math-core sets the maths. What a notebook exports has its entry
+(name, signature, comments, docstring) where its cell stands: functions, classes, and each method with `@patch`.
+A method written in its class's own cell gets one from a cell with `show_doc(Space.check)`."""
 import html, os, re, shutil, sys
+from importlib import import_module
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 if sys.version_info<(3,11): sys.exit('The site is built by smalldocs, which needs Python 3.11 or later.')
 
+import nbdev.serve
+from fastcore.basics import AttrDict
+from fastcore.docments import MarkdownRenderer
 from math_core import LatexToMathML
 from nbdev.config import get_config
-from nbdev.serve import proc_nbs
+from nbdev.processors import FilterDefaults, exec_show_docs
+from nbdev.process import Processor
 from smalldocs.config import load
 from smalldocs.site import Site
 
+import autobuild
+
 tex = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]]</span>', re.S)
 fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
-source = re.compile(r'\[source\]\(/blob/[^)]*\)(\{[^}]*\})?') # Leads nowhere while the project has no public address
+# Signatures name types as the code does: `pd.DataFrame`, `nn.Module`, `Path`; and no type that nobody wrote
+plain = [(r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'), (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
+         (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
 expected = re.compile(r'html-math-method is ignored|output-file is not read') # Both are done here
+
+class Entry(MarkdownRenderer):
+    "What a page shows of a function, class, method or property"
+    def __init__(self, symbol, **options):
+        super().__init__(symbol, **options)
+        self.symbol = symbol
+
+    def signature(self):
+        "The signature as Python, with the comments of its parameters; private parameters left out"
+        lines = [o.partition(' # ') for o in str(self.dm).splitlines() if not o.startswith('    _')]
+        for i,(code,*comment) in enumerate(lines):
+            for long,short in plain: code = re.sub(long, short, code)
+            lines[i] = ''.join([code, *comment])
+        text = '\n'.join(lines)
+        if isinstance(self.symbol, type): text = re.sub('^def ', 'class ', text).replace(')->None:', '):')
+        if isinstance(self.symbol, property): text = f'@property\n{text}'
+        if isinstance(getattr(self.symbol, '__self__', None), type): text = f'@classmethod\n{text}'
+        return text
+
+    def _repr_markdown_(self):
+        title = self.nm.replace('_', r'\_') # Or else the name of `__len__` would be bold
+        words = f'\n\n*{self.docs}*' if self.docs and '\n' not in self.docs else f'\n\n{self.docs}'
+        return f"---\n\n{'#'*self.title_level} {title}\n\n```python\n{self.signature()}\n```{words}"
+
+class Entries(Processor):
+    "Fill the cells with `show_doc` from the modules themselves, so that no cell runs and no type is `__main__.Space`"
+    def begin(self):
+        home = [o.directives_['default_exp'] for o in self.nb.cells if 'default_exp' in o.directives_]
+        self.names = {o: getattr(autobuild, o) for o in autobuild.__all__}
+        for o in home: self.names |= vars(import_module(f'autobuild.{o}'))
+
+    def cell(self, cell):
+        if cell.cell_type!='code' or not re.search('^show_doc', cell.source, re.M): return
+        shown = []
+        def show_doc(symbol, **options): shown.append(Entry(symbol, **options)._repr_markdown_())
+        exec(cell.source, {**self.names, 'show_doc': show_doc})
+        data = AttrDict({'text/markdown': '\n\n'.join(shown)})
+        cell.outputs = [AttrDict(output_type='display_data', metadata={}, data=data)]
+
+class Processors(FilterDefaults):
+    "nbdev's steps, with our entries in place of its own"
+    def base_procs(self): return [Entries if o is exec_show_docs else o for o in super().base_procs()]
 
 class NbdevSite(Site):
     "A site whose pages bear the names that nbdev gives them: 00_spaces.ipynb becomes spaces.html"
     def read(self, src):
         page = super().read(src)
         page.out = page.out.with_name(page.front.get('output-file', page.out.name))
-        page.body = source.sub('', page.body)
         return page
 
     def find_page(self, target):
@@ -34,7 +88,9 @@ class NbdevSite(Site):
 def typeset(text):
     "Replace each formula of a page by MathML, which browsers draw by themselves"
     conv = LatexToMathML()
-    def mathml(m): return m[1]+conv.convert_with_local_state(html.unescape(m[3]), displaystyle=m[2]=='display')+'</span>'
+    def mathml(m):
+        drawn = conv.convert_with_local_state(html.unescape(m[3]), displaystyle=m[2]=='display')
+        return f'{m[1]}{drawn}</span>'
     return tex.sub(mathml, text)
 
 def rewrite(files, f):
@@ -43,13 +99,15 @@ def rewrite(files, f):
 def build():
     "Prepare, render, set the maths, and put the result in place"
     os.chdir(root)
-    staged = proc_nbs(n_workers=2, force=True)
+    nbdev.serve.FilterDefaults = Processors
+    staged = nbdev.serve.proc_nbs(n_workers=0, force=True)
     site = NbdevSite(load(staged), quiet=True)
     site.build()
     rewrite(site.out.rglob('*.html'), typeset)
     rewrite(site.out.rglob('*.css'), lambda t: fonts.sub('', t))
     index = (site.out/'search.json').read_text(encoding='utf-8') # In the script, or else search would need a web server
-    rewrite([site.out/'site_libs/smalldocs.js'], lambda t: t.replace('await fetch(offset + "search.json")', f'{{json: () => {index}}}'))
+    fetch, found = 'await fetch(offset + "search.json")', f'{{json: () => {index}}}'
+    rewrite([site.out/'site_libs/smalldocs.js'], lambda t: t.replace(fetch, found))
     dest = get_config().doc_path
     shutil.rmtree(dest, ignore_errors=True)
     shutil.move(site.out, dest)
