@@ -32,7 +32,7 @@ class Value:
     modules:tuple = () # (path, class) of every module around it, outermost first
     writes:bool = False # Whether it overwrites the first value that it reads
 
-# %% ../../nbs/15_networks.ipynb #a270cd53
+# %% ../../nbs/15_networks.ipynb #b5157b92
 _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cast_like chunk clone contiguous
     dequantize_linear detach dropout expand expand_as feature_dropout flatten gather_nd getitem hsplit identity
     lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
@@ -41,7 +41,7 @@ _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cas
     view view_as vsplit'''.split())
 _copies = {'clone', 'repeat', 'repeat_interleave', 'tile', 'to_copy', 'cast'}
 
-# %% ../../nbs/15_networks.ipynb #dc8d3a96
+# %% ../../nbs/15_networks.ipynb #2f42bfe9
 class _Flow:
     "Which operations every value comes from"
     def __init__(self, values:list):
@@ -68,7 +68,7 @@ class _Flow:
         self.values.append(value)
         self.sources.append(sources)
 
-# %% ../../nbs/15_networks.ipynb #bd0639b9
+# %% ../../nbs/15_networks.ipynb #32aaf16e
 def _as_constant(value:Value, read:list) -> Value:
     "What is computed from constants alone, with their weights"
     weights = dict(value.weights)
@@ -102,7 +102,7 @@ def _size(sizes:tuple|int|str) -> str:
     if isinstance(sizes, (int, str)): return str(sizes)
     return _every_size(sizes if len(set(map(str, sizes)))>1 else sizes[:1])
 
-# %% ../../nbs/15_networks.ipynb #715e7f19
+# %% ../../nbs/15_networks.ipynb #16e29a91
 _recurrent = [kind+end for kind in ('lstm', 'gru', 'rnn_tanh', 'rnn_relu') for end in ('', '_cell')]
 _channels_last = {*_recurrent, 'embedding', 'layer_norm', 'linear', 'matmul', 'rms_norm',
                   'scaled_dot_product_attention'}
@@ -126,7 +126,7 @@ def _extent(shape:tuple, dim:int, batch:int, heads:int=1) -> tuple:
     if dim==1 and len(shape)>=4: return channels, shape[2]
     return channels, max(1, math.prod(shape)//channels//batch)
 
-# %% ../../nbs/15_networks.ipynb #9cdb9304
+# %% ../../nbs/15_networks.ipynb #7cfde7d7
 def _channel_dim(value:Value, values:list, dims:list) -> int:
     "Which dimension of a value holds channels; `dims` says it of the values before"
     if value.name in _channels_last: return len(value.shape)-1
@@ -165,7 +165,7 @@ def _macs(value:Value, values:list) -> int:
     if name=='bilinear': return math.prod(value.shape)*math.prod(shapes[2][1:])
     return 0
 
-# %% ../../nbs/15_networks.ipynb #c10f2155
+# %% ../../nbs/15_networks.ipynb #767bb669
 def _conv_macs(value:Value, before:tuple, weight:tuple) -> int:
     "Every weight at every place of the result, or where the convolution is transposed, of what it reads"
     dimensions = len(weight)-2
@@ -179,7 +179,7 @@ def _einsum_macs(equation:str, shapes:list) -> int:
         sizes.update(zip(reversed(term.replace('...', '')), reversed(shape)))
     return math.prod(sizes.values()) if len(shapes)>1 else 0
 
-# %% ../../nbs/15_networks.ipynb #219807c8
+# %% ../../nbs/15_networks.ipynb #ae68e91a
 def _columns(value:Value, values:list, dims:list, batch:int) -> dict:
     "One node's columns; `dims` are the channel dimensions of the values up to this one"
     attributes, heads = value.attributes, 1
@@ -205,7 +205,7 @@ def _groups_kind(groups:int, in_channels:int) -> str:
     if groups<2: return '1' if groups else '-'
     return 'depthwise' if groups==in_channels else 'grouped'
 
-# %% ../../nbs/15_networks.ipynb #5d096804
+# %% ../../nbs/15_networks.ipynb #ada8f285
 def _operations(values:list, outputs:list):
     "The graph (of networkx) of operations that lead to an output; its nodes are numbers of values"
     import networkx as nx
@@ -219,12 +219,13 @@ def _operations(values:list, outputs:list):
         weights = [o for i in value.reads for o in flow.values[i].weights.items()]
         columns['params'] = sum(n for k,n in dict(weights).items() if k not in counted)
         counted.update(k for k,_ in weights)
-        graph.add_node(number, **columns, modules=value.modules, leaves=number in ends,
-                       heads=value.shape[1] if len(value.shape)==4 else 1, weights=sum(n for _,n in weights))
+        heads = value.shape[1] if len(value.shape)==4 else 1
+        graph.add_node(number, **columns, modules=value.modules, leaves=number in ends, heads=max(1, heads),
+                       weights=sum(n for _,n in weights))
         graph.add_edges_from((i, number) for i in flow.sources[number])
     return graph
 
-# %% ../../nbs/15_networks.ipynb #8b7133c1
+# %% ../../nbs/15_networks.ipynb #be80d902
 def _described(value:Value, values:list, dims:list, batch:int) -> dict:
     "The columns of an operation, nothing for other values; `dims` gets one more entry"
     try:
@@ -262,7 +263,7 @@ def _is(graph, node, *operations) -> bool:
     "Whether a node is there and is one of some operations"
     return node is not None and graph.nodes[node]['op'] in operations
 
-# %% ../../nbs/15_networks.ipynb #f16f2f5f
+# %% ../../nbs/15_networks.ipynb #d596d16c
 def _fold_norm(graph, node:int):
     "Batch normalisation into the convolution or linear layer before it"
     before = _only_source(graph, node)
@@ -280,7 +281,7 @@ def _fold_bias(graph, node:int):
     if layer['bias'] is False and graph.nodes[node]['weights']==layer['out_channels']:
         _absorb_after(graph, node, before, bias=True)
 
-# %% ../../nbs/15_networks.ipynb #b7699f44
+# %% ../../nbs/15_networks.ipynb #adc13c21
 def _fold_silu(graph, node:int):
     "x * sigmoid(x)"
     product = _only_reader(graph, node)
@@ -289,7 +290,7 @@ def _fold_silu(graph, node:int):
     _absorb(graph, node, product)
     graph.nodes[product]['op'] = 'silu'
 
-# %% ../../nbs/15_networks.ipynb #eea6c0f5
+# %% ../../nbs/15_networks.ipynb #2a058a68
 def _scales(graph, nodes, reader:int) -> list:
     "Those of some nodes that multiply by a constant, or divide by one, for one reader alone"
     before = [n for n in nodes if _is(graph, n, 'mul', 'div') and _only_reader(graph, n)==reader]
@@ -309,7 +310,7 @@ def _fold_gelu(graph, node:int):
     for inner in (node, plus_one, *scales): _absorb(graph, inner, product)
     graph.nodes[product]['op'] = 'gelu'
 
-# %% ../../nbs/15_networks.ipynb #447ab0de
+# %% ../../nbs/15_networks.ipynb #747fab7f
 def _fold_group_norm(graph, node:int):
     "Instance normalisation of groups, then scale and shift"
     scale = _only_reader(graph, node)
@@ -320,7 +321,7 @@ def _fold_group_norm(graph, node:int):
     for inner in (node, scale): _absorb(graph, inner, shift)
     graph.nodes[shift]['op'] = 'group_norm'
 
-# %% ../../nbs/15_networks.ipynb #8ea6e6d0
+# %% ../../nbs/15_networks.ipynb #8e569d1c
 def _fold_attention(graph, node:int):
     "Matrix product, scale and mask, softmax, matrix product"
     mix = _only_reader(graph, node)
@@ -337,7 +338,7 @@ def _fold_attention(graph, node:int):
     attention.update(op='scaled_dot_product_attention', in_channels=channels, out_channels=channels,
                      out_size=max(1, attention['out_size']//attention['heads']))
 
-# %% ../../nbs/15_networks.ipynb #1b2e85d8
+# %% ../../nbs/15_networks.ipynb #c8862772
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
     for rule in (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_group_norm, _fold_attention):
@@ -362,7 +363,7 @@ def _modules(graph, detail:str|int) -> dict:
     nodes = Counter(found.values())
     return {node: module for node,module in found.items() if module and nodes[module]>1}
 
-# %% ../../nbs/15_networks.ipynb #f7ff5f5c
+# %% ../../nbs/15_networks.ipynb #b9845efa
 def _acyclic(graph, modules:dict) -> dict:
     "The modules that can be folded without closing a cycle"
     import networkx as nx
@@ -373,7 +374,7 @@ def _acyclic(graph, modules:dict) -> dict:
         if not cyclic: return modules
         modules = {node: module for node,module in modules.items() if module not in cyclic}
 
-# %% ../../nbs/15_networks.ipynb #bb3fa39f
+# %% ../../nbs/15_networks.ipynb #62b5152c
 def _stride(graph, nodes:list) -> str:
     "The largest product of strides along a path"
     product = {}
@@ -387,7 +388,7 @@ def _stride(graph, nodes:list) -> str:
 def _folded(graph, nodes:list, module:tuple) -> dict:
     "The columns of the node that a module is folded into"
     columns = [graph.nodes[node] for node in nodes]
-    convolutions = [c for c in columns if c['op'].startswith('conv')]
+    convolutions = [c for c in columns if c['op'].startswith('conv') and c['kernel']!='-']
     largest = max(convolutions, key=lambda c: (math.prod(map(int, c['kernel'].split('x'))), c['macs']), default={})
     last = next((c for c in reversed(columns) if c['leaves']), columns[-1])
     out = dict(columns[0], op=module[1], modules=(module,), leaves=any(c['leaves'] for c in columns),
@@ -396,7 +397,7 @@ def _folded(graph, nodes:list, module:tuple) -> dict:
     out.update({k: last[k] for k in ('out_channels', 'out_size')})
     return out | {k: sum(c[k] for c in columns) for k in ('params', 'macs')}
 
-# %% ../../nbs/15_networks.ipynb #0c220f4f
+# %% ../../nbs/15_networks.ipynb #f595addf
 def _check_detail(detail):
     "Raise where `detail` says nothing"
     if detail in ('operations', 'blocks') or type(detail) is int and detail>=1: return
@@ -437,7 +438,7 @@ def build_architecture(
     modules = [graph.nodes[node]['modules'] for node in order]
     return Architecture([dict(layers=layers, edges=edges)]).with_paths(tuple(o[-1][0] if o else '' for o in modules))
 
-# %% ../../nbs/15_networks.ipynb #80eae17f
+# %% ../../nbs/15_networks.ipynb #c5ceff27
 def _layers(graph, order:list) -> list:
     "One dict per node, with the columns that wait for the graph to be done"
     for node in order:
@@ -482,7 +483,7 @@ def _arguments(node) -> dict:
     defaults = {o.name: o.default_value for o in node.target._schema.arguments}
     return defaults | dict(zip(defaults, node.args)) | dict(node.kwargs)
 
-# %% ../../nbs/15_networks.ipynb #43270d43
+# %% ../../nbs/15_networks.ipynb #031e77cb
 def _flat(nested) -> list:
     "The entries of nested lists and dictionaries"
     if isinstance(nested, dict): nested = list(nested.values())
@@ -502,7 +503,7 @@ def _per_dimension(size, dimensions:int) -> tuple:
     size = tuple(size) if isinstance(size, (list, tuple)) else (size,)
     return size*dimensions if len(size)==1 else size
 
-# %% ../../nbs/15_networks.ipynb #9a5a6b23
+# %% ../../nbs/15_networks.ipynb #99a1174e
 def _conv(name:str, arguments:dict, weight:tuple) -> tuple:
     "Name and sizes of a convolution"
     dimensions, transposed = len(weight)-2, arguments.get('transposed') or 'transpose' in name
@@ -520,7 +521,7 @@ def _padding(padding, kernel:tuple, dilation:tuple) -> tuple|str:
     both_sides = [d*(k-1) for k,d in zip(kernel, dilation)]
     return 'same' if any(o%2 for o in both_sides) else tuple(o//2 for o in both_sides)
 
-# %% ../../nbs/15_networks.ipynb #9be70af3
+# %% ../../nbs/15_networks.ipynb #86a0b4d3
 def _pool(name:str, arguments:dict, before:tuple, after:tuple) -> tuple:
     "Name and sizes of a pooling operation"
     dimensions, kind = int(name[-2]), re.search('max|avg|lp', name)[0]
@@ -539,7 +540,7 @@ def _adaptive_pool(kind:str, before:tuple, after:tuple) -> tuple:
     sizes = dict(kernel=kernel, stride=kernel, padding=(0,)*dimensions, dilation=(1,)*dimensions)
     return f'{kind}_pool{dimensions}d', sizes
 
-# %% ../../nbs/15_networks.ipynb #67c263a8
+# %% ../../nbs/15_networks.ipynb #c1e3da6e
 def reduction_name(name:str, dims:list|None, dimensions:int) -> str:
     "The name of a reduction over some dimensions, None for all"
     dims = {d%dimensions for d in dims} if dims and dimensions else set(range(dimensions))
@@ -560,7 +561,7 @@ def _order(name:str, arguments:dict, dimensions:int) -> list|None:
     order[first], order[second] = second, first
     return order
 
-# %% ../../nbs/15_networks.ipynb #065910b6
+# %% ../../nbs/15_networks.ipynb #0200bf6a
 def _torch_attributes(name:str, arguments:dict, reads:list, shape:tuple) -> tuple:
     "Common name and attributes of one ATen operation that reads some values and gives a shape"
     before = reads[0].shape if reads else ()
@@ -614,7 +615,7 @@ class _TorchReader:
         outputs = self.walk(self.program.graph_module)
         return self.values, [i for i in _flat(outputs) if isinstance(i, int)]
 
-# %% ../../nbs/15_networks.ipynb #8175698e
+# %% ../../nbs/15_networks.ipynb #3503d308
 @patch
 def walk(self:_TorchReader, module):
     "Read every node of a graph module; gives the numbers of what it returns"
@@ -639,7 +640,7 @@ def inline(self:_TorchReader, inner, operands):
     for placeholder,operand in zip(placeholders, operands): self.numbers[placeholder] = self.result(operand)
     return self.walk(inner)
 
-# %% ../../nbs/15_networks.ipynb #edd11603
+# %% ../../nbs/15_networks.ipynb #2589bcd5
 @patch
 def call(self:_TorchReader, node, module):
     "The number of the value (or of several) that a call gives"
@@ -661,7 +662,7 @@ def operation(self:_TorchReader, node, name:str) -> int:
     writes = schema is not None and schema.name.endswith('_') and schema.is_mutable
     return self.add(name, reads=reads, shape=shape, attributes=attributes, modules=_module_stack(node), writes=writes)
 
-# %% ../../nbs/15_networks.ipynb #5cb69dc8
+# %% ../../nbs/15_networks.ipynb #56f954c8
 def _is_module(operand, module) -> bool:
     "Whether an operand of a call is a graph module"
     if not isinstance(operand, torch.fx.Node) or operand.op!='get_attr': return False
@@ -698,7 +699,7 @@ def first_line(error:Exception) -> str:
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__).rstrip('.')
 
-# %% ../../nbs/15_networks.ipynb #157ee414
+# %% ../../nbs/15_networks.ipynb #9b91e6e5
 def _exported(module:nn.Module, args:tuple, kwargs:dict):
     "The exported program, or a `NetworkError`"
     import torch.export
@@ -716,7 +717,7 @@ def _does_not_run(inputs:list, error:Exception) -> str:
     return (f"the module does not run on an example input of shape {shapes}: {first_line(error)}; "
             "give example_input as the module's forward expects it")
 
-# %% ../../nbs/15_networks.ipynb #b1af307f
+# %% ../../nbs/15_networks.ipynb #e8625790
 @patch(cls_method=True)
 def from_torch(cls:Architecture,
     module:nn.Module, # The network; neither trained nor changed
