@@ -13,7 +13,7 @@ import numpy as np
 # %% ../nbs/80_construction.ipynb #a24fc2c9
 def best_products(
     scores:list, # One array per stage: the scores of its modules
-): # Yields (total score, tuple of module numbers), best first; equal totals by the modules' places in their stages' order
+): # Yields (total score, tuple of module numbers), best first
     "Every combination of one module per stage, in order of total score, lazily"
     orders = [np.argsort(-np.asarray(values, float), kind='stable') for values in scores]
     ranked = [np.asarray(values, float)[order].tolist() for values,order in zip(scores, orders)]
@@ -55,7 +55,7 @@ def price(
         else: high = middle
     return high, _best_at(scores, costs, budget, high)[0]
 
-# %% ../nbs/80_construction.ipynb #06d9c6ca
+# %% ../nbs/80_construction.ipynb #d2ed2e61
 def best_within(
     scores:list, # One array per stage: scores
     costs:list, # One array per stage: costs that add up to a network's
@@ -98,7 +98,7 @@ def merge_best(
         yield -negative, item
         push(number, items)
 
-# %% ../nbs/80_construction.ipynb #de4e1bd3
+# %% ../nbs/80_construction.ipynb #10e917de
 def class_products(
     scores:list, # One array per stage: scores of all its modules; a module without a finite score is never taken
     subsets:list, # One class per entry: a list with one array of module numbers per stage

@@ -29,6 +29,7 @@ def _with_layer(arch:Architecture, stage:int, layer:int, choice:dict) -> Archite
     stages[stage] = dict(stages[stage], layers=layers)
     return Architecture(stages, **arch.network)
 
+# %% ../nbs/78_fidelity.ipynb #85696b47
 def swapped(
     space:Space, # The network's space
     arch:Architecture, # A network of it
@@ -42,18 +43,18 @@ def swapped(
     spec, stage = space.stages[s], arch.stages[s]
     if not spec.topologies: raise ValueError(f"a node of space {space.name!r} cannot be changed alone, since its"
         " neighbours' shapes depend on it; change the module that was imported, and import it again")
-    layers, now = options(spec.layer), {k: stage[k] for k in spec.stage}
-    if len(layers)>1: changed = [_with_layer(arch, s, l, choice) for choice in layers if choice!=stage['layers'][l]]
-    else: changed = [space.with_module(arch, s+1, dict(stage, **choice)) for choice in options(spec.stage) if choice!=now]
-    return _allowed(space, changed)
+    layers, choices = options(spec.layer), options(spec.stage)
+    if len(layers)>1: changed = [_with_layer(arch, s, l, layer) for layer in layers if layer!=stage['layers'][l]]
+    else: changed = [space.with_module(arch, s+1, dict(stage, **choice)) for choice in choices]
+    return [other for other in _allowed(space, changed) if other!=arch]
 
 # %% ../nbs/78_fidelity.ipynb #78000009
 def swap_scores(
     predict, # A function: list of architectures -> predictions (members, n) or (n,)
     space:Space, # The network's space
     arch:Architecture, # A network of the space
-) -> pd.DataFrame: # The node table with score and spread (over the members), in the units of the prediction; NaN where neither a node nor its stage has another choice
-    "By how much the prediction drops when a node is changed, the mean over its other choices"
+) -> pd.DataFrame: # The node table with score and spread (over the members), in the prediction's units
+    "By how much the prediction drops when a node is changed, the mean over its other choices; NaN where it has none"
     others = [swapped(space, arch, node) for node in range(len(arch.rows))]
     every = list(dict.fromkeys([arch, *(a for few in others for a in few)])) # the nodes of a stage may share them
     predicted = dict(zip(every, np.atleast_2d(np.asarray(predict(every), float)).T))
@@ -84,7 +85,7 @@ def measured_drops(
                                   " from it in one node; give a measure that knows such pairs")
     return pd.DataFrame(rows, columns=['network', 'node', 'drop', 'swaps'])
 
-# %% ../nbs/78_fidelity.ipynb #f0407d0a
+# %% ../nbs/78_fidelity.ipynb #1fae9f31
 groups = 'most important', 'at random', 'least important', 'largest drop there is'
 
 def picked(
@@ -99,12 +100,12 @@ def picked(
         rows[network] = dict(zip(groups, nodes.loc[chosen, 'drop']))
     return pd.DataFrame.from_dict(rows, 'index', columns=groups)
 
-# %% ../nbs/78_fidelity.ipynb #634a4ea3
+# %% ../nbs/78_fidelity.ipynb #d1098ddf
 def fidelity(
     drops:pd.DataFrame, # As `measured_drops` gives it, with a column score
     seed:int=0, # Fixes the random nodes
-) -> pd.DataFrame: # A row per group: networks, drop, error (standard error), p (Wilcoxon's, paired with the random node of the same network)
-    "Does the metric drop more where the score is high, and less where it is low?"
+) -> pd.DataFrame: # A row per group: networks, drop, error (standard error), p (Wilcoxon's)
+    "Does the metric drop more where the score is high, and less where it is low, than at a random node of the network?"
     from scipy.stats import wilcoxon
     table = picked(drops, seed)
     if len(table)<2: raise ValueError(

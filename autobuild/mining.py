@@ -42,6 +42,7 @@ def _field(root:int, reads:list, hop:int) -> tuple:
     place = {node: i for i,node in enumerate(nodes)}
     return nodes, tuple(sorted((place[source], place[target]) for source,target in edges))
 
+# %% ../nbs/75_mining.ipynb #7f7420f8
 @lru_cache(maxsize=64) # one network is often asked for node by node
 def _fields(count:int, edges:tuple, hop:int) -> list:
     "Every node's module, as `_field` gives it"
@@ -49,7 +50,7 @@ def _fields(count:int, edges:tuple, hop:int) -> list:
     reads = _reads(count, edges)
     return [_field(root, reads, hop) for root in range(count)]
 
-# %% ../nbs/75_mining.ipynb #fa9604a7
+# %% ../nbs/75_mining.ipynb #95658f37
 def _graph(labels:list, edges:tuple, names:tuple|None=None) -> 'nx.DiGraph':
     "A module as a graph, its root first; each node with its label and its depth, the longest path to the root"
     import networkx as nx
@@ -94,15 +95,17 @@ def _unfolded(labels:list, edges:list, hop:int, known:dict) -> list:
         trees = [known.setdefault(shape, len(known)) for shape in shapes]
     return trees
 
+# %% ../nbs/75_mining.ipynb #969b1d3f
 def _check_features(archs:list, features:list|None):
     "Raise ValueError for a feature that no node has"
     if features is None: return
     allowed = list(dict.fromkeys(['sources', 'readers', *(name for a in archs for row in a.rows for name in row)]))
-    if isinstance(features, str): raise ValueError(f"features is a list of names, not {features!r}; choose from {allowed}")
+    if isinstance(features, str):
+        raise ValueError(f"features is a list of names, not {features!r}; choose from {allowed}")
     unknown = [name for name in features if name not in allowed]
     if unknown: raise ValueError(f"no node has a feature {unknown[0]!r}; choose from {allowed}")
 
-# %% ../nbs/75_mining.ipynb #f274c55a
+# %% ../nbs/75_mining.ipynb #997f3605
 def find_modules(
     archs:list, # Architectures
     hop:int, # How many edges back a module reaches
@@ -136,6 +139,7 @@ def _counted(graph:'nx.DiGraph', text:dict, root:int) -> str:
     inside = ', '.join(f'{count} {label}' for label,count in counts)
     return f"{len(graph)} nodes, {len(graph.edges)} edges -> {text[root]}: {inside}"
 
+# %% ../nbs/75_mining.ipynb #49ea4af2
 def _text(graph:'nx.DiGraph', most:int=8) -> str:
     "A module on one line; a node with several readers carries a number, and more than `most` nodes are only counted"
     text = {node: _short(label) for node,label in graph.nodes(data='label')}
@@ -168,6 +172,7 @@ def _examples(archs:list, first:pd.DataFrame, hop:int, features:list|None) -> li
             graphs[row.Index] = _graph([labels[node] for node in nodes], edges)
     return [graphs[i] for i in first.index]
 
+# %% ../nbs/75_mining.ipynb #a7169837
 def _module_features(space) -> list:
     "What identifies a node, if nothing else is asked for: the categories of layers and stages"
     other = {'stage', 'layer', *space.network, *space.continuous}
@@ -184,16 +189,16 @@ def _module_table(found:pd.DataFrame, norms:np.ndarray, predictions:np.ndarray, 
     if labels is not None: table['label'] = _means(once.group, np.asarray(labels, float)[once.network])[0]
     return table
 
-# %% ../nbs/75_mining.ipynb #0f813dfa
+# %% ../nbs/75_mining.ipynb #b19105f9
 def mine_modules(
     predictor, # A `Predictor`: only its `hops`, `space`, `members` and `node_norms` are used
     archs:list, # Networks to mine, labelled or not
     hop:int, # How many edges back a module reaches, at most the network's hops
     min_count:int=5, # Leave out modules that occur less often
-    features:list|None=None, # Names of the features that make a node's label; the categories of layers and stages if left out
+    features:list|None=None, # Names of the features that make a node's label; all categories if left out
     labels:np.ndarray|None=None, # One label per network; adds the column label
-) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, perhaps label, and example: (network, node); the index is the module's name
-    "The modules of many networks, highest score first; raises ValueError for an unknown hop or feature"
+) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, perhaps label; example: (network, node)
+    "The modules of many networks by name, highest score first; raises ValueError for an unknown hop or feature"
     if hop not in range(predictor.hops+1):
         raise ValueError(f"hop {hop} was not computed; this network has hops 0 to {predictor.hops}")
     if not len(archs): raise ValueError("there is no network to mine; give a list of at least one")
@@ -221,6 +226,14 @@ def _places(graph:'nx.DiGraph') -> dict:
         placed[column] += 1
     return places
 
+# %% ../nbs/75_mining.ipynb #389809c1
+def _draw_label(ax:'Axes', x:float, y:float, text:str, root:bool):
+    "One node"
+    fill, edge, ink, weight = ('#0173b2', '#0173b2', 'w', 'bold') if root else ('w', '.3', 'k', None)
+    ax.text(x, y, text.replace(' ', '\n'), ha='center', va='center', fontsize=8, fontweight=weight, color=ink,
+            bbox=dict(boxstyle='round,pad=.4', fc=fill, ec=edge))
+
+# %% ../nbs/75_mining.ipynb #dfb2d653
 def draw_module(
     arch:Architecture, # A network
     node:int, # The root, a node's number from 0
@@ -242,9 +255,3 @@ def draw_module(
     ax.set(xlim=(.5-columns, .5), ylim=(-rows/2-.2, rows/2+.2*columns))
     ax.axis('off')
     return ax
-
-def _draw_label(ax, x, y, text:str, root:bool):
-    "One node"
-    fill, edge, ink, weight = ('#0173b2', '#0173b2', 'w', 'bold') if root else ('w', '.3', 'k', None)
-    ax.text(x, y, text.replace(' ', '\n'), ha='center', va='center', fontsize=8, fontweight=weight, color=ink,
-            bbox=dict(boxstyle='round,pad=.4', fc=fill, ec=edge))

@@ -8,122 +8,149 @@ __all__ = ['feature_table', 'plot_features', 'node_layout', 'plot_architecture',
 
 # %% ../nbs/92_plots.ipynb #775fc45b
 import base64, html, io
+from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns, torch
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.patches import FancyBboxPatch
-from scipy.stats import spearmanr
+import numpy as np, pandas as pd, torch
 
 from .data import LabelledData
-from .importance import Modules, module_scores
+from .importance import choices_of, module_scores
 from .normalization import Shift
 from .spaces import Architecture
 
 # %% ../nbs/92_plots.ipynb #070f740f
 def feature_table(
     ab, # A fitted `AutoBuild`
-) -> pd.DataFrame: # feature, choice, score, spread, share, profile, error; features by share, choices in the space's order
-    "The importance of every choice, with the model-free reference and its standard error"
-    profile = {(r.feature, str(r.choice)): (r.score, r.error) for r in ab.block_profile().itertuples()}
+) -> pd.DataFrame: # feature, choice, score, spread, share, profile, error; choices in the space's order
+    "The importance of every choice, with the model-free reference and its standard error; highest share first"
+    profile = {(row.feature, row.choice): (row.score, row.error) for row in ab.block_profile().itertuples()}
     table = ab.feature_importance()
-    reference = [profile.get((r.feature, str(r.choice)), (np.nan, np.nan)) for r in table.itertuples()]
-    table[['profile', 'error']] = np.array(reference)
-    order = [ab.encoder.categories[r.feature].index(r.choice) if r.feature in ab.encoder.categories else r.choice for r in table.itertuples()]
-    return table.assign(order=order).sort_values(['share', 'feature', 'order'], ascending=[False, True, True], ignore_index=True).drop(columns='order')
+    rows, unknown = list(zip(table.feature, table.choice)), (np.nan, np.nan) # values are compared: 64 is 64.0
+    table[['profile', 'error']] = np.array([profile.get(row, unknown) for row in rows]).reshape(-1, 2)
+    choices = {name: choices_of(ab.predictor.encoder, name) for name in table.feature.unique()}
+    table['place'] = [choices[name].index(choice) for name,choice in rows]
+    order = dict(by=['share', 'feature', 'place'], ascending=[False, True, True])
+    return table.sort_values(**order, ignore_index=True).drop(columns='place')
 
 # %% ../nbs/92_plots.ipynb #65dc7442
-def _rows(table:pd.DataFrame) -> tuple:
+def _heights(table:pd.DataFrame) -> tuple:
     "(a height for each row, the heights of the headers): features under each other, each below its header"
-    new = (table.feature!=table.feature.shift()).cumsum().to_numpy()
-    at = np.arange(len(table))+new+.3*(new-1)
-    return at, at[np.flatnonzero(np.diff(new, prepend=0))]-1
+    feature = (table.feature!=table.feature.shift()).cumsum().to_numpy()
+    heights = np.arange(len(table))+feature+.3*(feature-1)
+    return heights, heights[np.flatnonzero(np.diff(feature, prepend=0))]-1
 
+def _bare(ax:'Axes', zero:bool=False):
+    "Take away what carries no information; draw the zero line if asked"
+    import seaborn as sns
+    sns.despine(ax=ax, left=zero)
+    ax.tick_params(axis='y', length=0)
+    if zero: ax.axvline(0, color='.3', lw=.8)
+
+def _shown(choice) -> str:
+    "A choice as text; a continuous one in short"
+    return f'{choice:.4g}' if isinstance(choice, float) else str(choice)
+
+def _label_rows(ax:'Axes', table:pd.DataFrame, heights:np.ndarray, headers:np.ndarray):
+    "Choices, and the features in bold with their shares, beside the bars"
+    first = table.drop_duplicates('feature')
+    titles = [f'{name}, share {share:.0%}' for name,share in zip(first.feature, first.share)]
+    ax.set_yticks([*heights, *headers], [*map(_shown, table.choice), *titles])
+    for label in ax.get_yticklabels()[len(heights):]: label.set(fontweight='bold')
+    ax.set_ylim(heights[-1]+.7, headers[0]-.7)
+
+# %% ../nbs/92_plots.ipynb #1b440c56
 def plot_features(
     ab, # A fitted `AutoBuild`
     axes:list|None=None, # Two axes side by side; new ones if left out
 ) -> list: # The two axes
     "The feature-importance chart: scores with the spread of the ensemble, the model-free reference beside them"
+    import matplotlib.pyplot as plt, seaborn as sns
     table = feature_table(ab)
-    at, heads = _rows(table)
-    if axes is None: axes = plt.subplots(1, 2, figsize=(7, .2*(at[-1]+3)), sharey=True, layout='constrained')[1]
-    order = table.feature.drop_duplicates()
-    colours = table.feature.map(dict(zip(order, sns.color_palette('colorblind', len(order)))))
-    bars = dict(color=colours, error_kw=dict(ecolor='.3', lw=1))
-    axes[0].barh(at, table.score, xerr=table.spread, **bars)
-    axes[1].barh(at, table.profile, xerr=table.error, **bars)
-    axes[0].set_yticks([*at, *heads], [*map(str, table.choice), *(f'{k}, share {s:.0%}' for k,s in zip(order, table.drop_duplicates('feature').share))])
-    for label in axes[0].get_yticklabels()[len(at):]: label.set(fontweight='bold')
-    axes[0].set_ylim(at[-1]+.7, heads[0]-.7)
+    heights, headers = _heights(table)
+    size = 7, .2*(heights[-1]+3)
+    if axes is None: axes = plt.subplots(1, 2, figsize=size, sharey=True, layout='constrained')[1]
+    names = table.feature.drop_duplicates()
+    colours = table.feature.map(dict(zip(names, sns.color_palette('colorblind', len(names)))))
+    for ax,value,error in zip(axes, ('score', 'profile'), ('spread', 'error')):
+        bars = dict(color=colours, error_kw=dict(ecolor='.3', lw=1))
+        ax.barh(heights, table[value], xerr=table[error], **bars)
+        _bare(ax, zero=True)
+    _label_rows(axes[0], table, heights, headers)
     axes[0].set(title='score of the choice', xlabel='s.d. of node norms')
     axes[1].set(title='model-free reference', xlabel='label, relative to the mean')
-    for ax in axes: _bare(ax, zero=True)
     return axes
-
-def _bare(ax, zero=False):
-    "Take away what carries no information; draw the zero line if asked"
-    sns.despine(ax=ax, left=zero)
-    ax.tick_params(axis='y', length=0)
-    if zero: ax.axvline(0, color='.3', lw=.8)
 
 # %% ../nbs/92_plots.ipynb #a12030e2
 def node_layout(
     arch:Architecture, # A network
 ) -> pd.DataFrame: # The node table with x and y
     "Where each node is drawn"
-    depth, stage = [0]*len(arch.nodes), arch.nodes.stage
-    for i,j in sorted(arch.edges, key=lambda e: e[1]):
-        if stage[i]==stage[j]: depth[j] = max(depth[j], depth[i]+1)
-    out = arch.nodes.assign(x=depth)
-    place, beside = out.groupby(['stage', 'x']).cumcount(), out.groupby(['stage', 'x']).x.transform('size')
-    height = beside.groupby(stage).max()
-    top = (height.cumsum()-height)[stage].to_numpy()
-    return out.assign(y=-(top+place+(height[stage].to_numpy()-beside)/2))
+    nodes, depth = arch.nodes, [0]*len(arch.nodes)
+    for source,target in sorted(arch.edges, key=lambda edge: edge[1]):
+        if nodes.stage[source]==nodes.stage[target]: depth[target] = max(depth[target], depth[source]+1)
+    out = nodes.assign(x=depth)
+    column = out.groupby(['stage', 'x']).x
+    rows = column.transform('size')
+    band = rows.groupby(nodes.stage).max() # rows of every stage
+    top = band.cumsum()-band
+    above = top[nodes.stage].to_numpy()+(band[nodes.stage].to_numpy()-rows)/2 # columns are centred in their band
+    return out.assign(y=-(above+column.cumcount()))
 
 # %% ../nbs/92_plots.ipynb #db68be8b
 def _text(features:dict) -> str:
-    "One choice a line"
-    return '\n'.join(f'{k}={v}' for k,v in features.items())
+    "One choice per line"
+    return '\n'.join(f'{name}={value}' for name,value in features.items())
 
-def _box(ax, x, y, text, colour):
+def _box(ax:'Axes', x:float, y:float, text:str, colour:tuple):
     "One layer"
-    ax.add_patch(FancyBboxPatch((x-.4, y-.34), .8, .68, boxstyle='round,pad=0,rounding_size=.05', zorder=1, fc=colour, ec='.3', lw=.8))
+    from matplotlib.patches import FancyBboxPatch
+    look = dict(boxstyle='round,pad=0,rounding_size=.05', zorder=1, fc=colour, ec='.3', lw=.8)
+    ax.add_patch(FancyBboxPatch((x-.4, y-.34), .8, .68, **look))
     light = np.dot(colour[:3], [.3, .59, .11])>.5
     ax.text(x, y, text, ha='center', va='center', fontsize=7, color='k' if light else 'w')
 
-def _arrow(ax, a, b, gap, blocked):
-    "An edge: along a row from side to side, bent upwards if a box is in its way; to the next stage through the gap between the bands, at height `gap`"
+def _arrow(ax:'Axes', source, target, gap:float, blocked:bool):
+    "An edge: along a row, bent upwards if a box is in its way; to the next stage through the gap, at height `gap`"
     look = dict(color='.45', lw=.9)
-    if a.stage!=b.stage:
-        ax.plot([a.x, a.x, b.x], [a.y-.34, gap, gap], zorder=0, **look)
-        start, end, bend = (b.x, gap), (b.x, b.y+.34), 0
-    else: start, end, bend = (a.x+.4, a.y), (b.x-.4, b.y), -.53/(b.x-a.x-.8) if blocked else 0
-    ax.annotate('', end, start, zorder=0, arrowprops=dict(arrowstyle='-|>', shrinkA=0, shrinkB=0, connectionstyle=f'arc3,rad={bend}', **look))
+    if source.stage!=target.stage:
+        ax.plot([source.x, source.x, target.x], [source.y-.34, gap, gap], zorder=0, **look)
+        start, end, bend = (target.x, gap), (target.x, target.y+.34), 0
+    else:
+        start, end = (source.x+.4, source.y), (target.x-.4, target.y)
+        bend = -.53/(target.x-source.x-.8) if blocked else 0
+    arrow = dict(arrowstyle='-|>', shrinkA=0, shrinkB=0, connectionstyle=f'arc3,rad={bend}')
+    ax.annotate('', end, start, zorder=0, arrowprops=arrow|look)
 
+# %% ../nbs/92_plots.ipynb #05324570
+def _arrows(ax:'Axes', arch:Architecture, table:pd.DataFrame):
+    "All edges of a network"
+    nodes, gaps = list(table.itertuples()), table.groupby('stage').y.min()-.5
+    for source,target in ((nodes[i], nodes[j]) for i,j in arch.edges):
+        between = [o for o in nodes if source.x<o.x<target.x and abs(o.y-source.y)<.5]
+        _arrow(ax, source, target, gaps[source.stage], source.y==target.y and bool(between))
+
+# %% ../nbs/92_plots.ipynb #399f7e89
 def plot_architecture(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space
     hop:int=1, # How many edges back a node's module reaches
-    ax:Axes|None=None, # Where to draw; a new figure if left out
-) -> Axes: # The axes
-    "The network as boxes, a band a stage, coloured by node importance"
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
+) -> 'Axes': # The axes
+    "The network as boxes, one band per stage, coloured by node importance"
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
     table = node_layout(arch).assign(score=ab.node_importance(arch, hop).score.to_numpy())
-    columns, rows = table.x.max()+1, 1-table.y.min()
-    if ax is None: ax = plt.subplots(figsize=(1.5*columns+2.2, .85*rows+.6), layout='constrained')[1]
-    far = table.score.abs().max() or 1
-    colour = ScalarMappable(Normalize(-far, far), 'RdBu_r')
-    nodes, layers = list(table.itertuples()), [l for s in arch.stages for l in s['layers']]
-    for n,l in zip(nodes, layers): _box(ax, n.x, n.y, _text(l) or f'layer {n.layer}', colour.to_rgba(n.score))
-    gaps = table.groupby('stage').y.min()-.5
-    for i,j in arch.edges:
-        a, b = nodes[i], nodes[j]
-        _arrow(ax, a, b, gaps[a.stage], a.y==b.y and any(a.x<o.x<b.x and abs(o.y-a.y)<.5 for o in nodes))
-    for u,y in table.groupby('stage').y.mean().items():
-        own = {k: v for k,v in arch.stages[u-1].items() if k not in ('layers', 'edges')}
-        ax.text(-.5, y, f'stage {u}\n{_text(own)}'.strip(), ha='right', va='center', fontsize=8)
-    ax.set(xlim=(-1.1, columns-.5), ylim=(table.y.min()-.5, .5), title=_text(arch.network).replace('\n', '  '))
+    columns, lowest, far = table.x.max()+1, table.y.min(), table.score.abs().max() or 1
+    size, colour = (1.5*columns+2.2, .85*(1-lowest)+.6), ScalarMappable(Normalize(-far, far), 'RdBu_r')
+    if ax is None: ax = plt.subplots(figsize=size, layout='constrained')[1]
+    for row,layer in zip(table.itertuples(), (layer for stage in arch.stages for layer in stage['layers'])):
+        _box(ax, row.x, row.y, _text(layer) or f'layer {row.layer}', colour.to_rgba(row.score))
+    _arrows(ax, arch, table)
+    for number,y in table.groupby('stage').y.mean().items():
+        choices = {k: v for k,v in arch.stages[number-1].items() if k not in ('layers', 'edges')}
+        ax.text(-.5, y, f'stage {number}\n{_text(choices)}'.strip(), ha='right', va='center', fontsize=8)
+    ax.set(xlim=(-1.1, columns-.5), ylim=(lowest-.5, .5), title=_text(arch.network).replace('\n', '  '))
     ax.axis('off')
     ax.figure.colorbar(colour, ax=ax, shrink=.8, label=f'importance of the node, hop {hop} (s.d.)')
     return ax
@@ -137,13 +164,13 @@ def _unshifted(shift:Shift) -> Shift:
 def shift_table(
     ab, # A fitted `AutoBuild`
     stage:int=1, # From 1
-) -> pd.DataFrame: # One row a module that has layers: layers, norm, score
+) -> pd.DataFrame: # One row per module that has layers: layers, norm, score
     "Every module of a stage: the norm of its last node, and the score after the distribution shift"
     score = ab.module_scores(stage, 'last').mean(0)
-    layers = Modules(ab.space.stages[stage-1]).layers()
-    norm = module_scores(ab.net, _unshifted(ab.shift), ab.encoder, stage, ab.contexts, 'last').mean(0)
-    out = pd.DataFrame(dict(layers=layers, norm=norm, score=score))
-    return out[out.layers>0].reset_index(drop=True)
+    unshifted = replace(ab.predictor, shift=_unshifted(ab.predictor.shift))
+    norm = module_scores(unshifted, stage, ab.contexts, 'last').mean(0)
+    table = pd.DataFrame(dict(layers=ab.space.modules[stage-1].layers(), norm=norm, score=score))
+    return table[table.layers>0].reset_index(drop=True)
 
 # %% ../nbs/92_plots.ipynb #245116c1
 def plot_shift(
@@ -152,11 +179,12 @@ def plot_shift(
     axes:list|None=None, # Two axes side by side; new ones if left out
 ) -> list: # The two axes
     "The modules of a stage by layer count: norms as they come, and scores after the distribution shift"
+    import matplotlib.pyplot as plt, seaborn as sns
     table = shift_table(ab, stage)
     if axes is None: axes = plt.subplots(1, 2, figsize=(7, 2.8), layout='constrained')[1]
-    kind = dict(data=table.astype(dict(layers=str)), hue='layers', bins=50, stat='density', common_norm=False, element='step', alpha=.3, palette='colorblind')
-    sns.histplot(x='norm', ax=axes[0], legend=False, **kind)
-    sns.histplot(x='score', ax=axes[1], **kind)
+    look = dict(bins=50, stat='density', common_norm=False, element='step', alpha=.3, palette='colorblind')
+    for ax,x in zip(axes, ('norm', 'score')):
+        sns.histplot(table.astype(dict(layers=str)), x=x, hue='layers', ax=ax, legend=x=='score', **look)
     axes[0].set(title=f'stage {stage}: before the shift', xlabel="norm of the module's last node")
     axes[1].set(title='after', xlabel=f'score, in units of {ab.target}')
     for ax in axes:
@@ -166,19 +194,22 @@ def plot_shift(
 
 # %% ../nbs/92_plots.ipynb #f8c5e763
 def plot_built(
-    table:pd.DataFrame, # One row a network: group, the columns `x` and `y`, and perhaps spread
+    table:pd.DataFrame, # One row per network: group, the columns `x` and `y`, and perhaps spread
     x:str='params', # The column with the cost
-    y:str='accuracy', # The column with what was wanted
+    y:str='accuracy', # The column with the quality
     budget:float|None=None, # The most that a network may cost
-    ax:Axes|None=None, # Where to draw; a new figure if left out
-) -> Axes: # The axes
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
+) -> 'Axes': # The axes
     "Groups of networks, cost against quality; the first group in grey, the others in colour"
+    import matplotlib.pyplot as plt, seaborn as sns
+    for name in ('group', x, y):
+        if name not in table: raise ValueError(f"plot_built: the table has no column {name!r}; it has {list(table)}")
     if ax is None: ax = plt.subplots(figsize=(6, 3.6), layout='constrained')[1]
-    groups = table.group.drop_duplicates()
-    looks = zip(groups, ['.7', *sns.color_palette('colorblind')], ['o', 's', 'D', '^', 'v', 'P', 'X'])
-    for i,(k,colour,marker) in enumerate(looks):
-        g = table[table.group==k]
-        ax.errorbar(g[x], g[y], g.get('spread'), fmt=marker, color=colour, ms=4 if not i else 6, lw=1, zorder=2+i, label=f'{k} ({len(g)})')
+    looks = zip(table.group.drop_duplicates(), ['.7', *sns.color_palette('colorblind')], 'osD^vPX')
+    for i,(group,colour,marker) in enumerate(looks):
+        rows = table[table.group==group]
+        look = dict(fmt=marker, color=colour, ms=6 if i else 4, lw=1, zorder=2+i)
+        ax.errorbar(rows[x], rows[y], rows.get('spread'), label=f'{group} ({len(rows)})', **look)
     if budget is not None: ax.axvline(budget, color='.3', lw=1, ls='--', label='budget')
     if table[x].min()>0 and table[x].max()>10*table[x].min(): ax.set_xscale('log')
     ax.set(xlabel=x, ylabel=y)
@@ -191,20 +222,23 @@ def prediction_table(
     ab, # A fitted `AutoBuild`
     data:LabelledData, # Networks with labels
 ) -> pd.DataFrame: # measured, predicted
-    "The label of each network and the regressor's prediction"
-    return pd.DataFrame(dict(measured=data.target(ab.target), predicted=ab.predict(data)))
+    "The label of each network and what is predicted of it"
+    return pd.DataFrame(dict(measured=data.target(str(ab.target)), predicted=ab.predict(data)))
 
 def plot_predictions(
     ab, # A fitted `AutoBuild`
     data:LabelledData, # Networks with labels, best ones that it has not seen
-    ax:Axes|None=None, # Where to draw; a new figure if left out
-) -> Axes: # The axes
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
+) -> 'Axes': # The axes
     "Predicted against measured labels, with their rank correlation"
+    import matplotlib.pyplot as plt, seaborn as sns
     table = prediction_table(ab, data)
+    correlation = table.corr('spearman').loc['measured', 'predicted']
     if ax is None: ax = plt.subplots(figsize=(3.6, 3.4), layout='constrained')[1]
     ax.axline((table.measured.mean(),)*2, slope=1, color='.7', lw=1)
     ax.scatter(table.measured, table.predicted, s=12, alpha=.6, color=sns.color_palette('colorblind')[0])
-    ax.set(xlabel=f'measured {ab.target}', ylabel='predicted', title=f'{len(table)} networks, Spearman {spearmanr(table.measured, table.predicted)[0]:.2f}')
+    ax.set(xlabel=f'measured {ab.target}', ylabel='predicted')
+    ax.set_title(f'{len(table)} networks, Spearman {correlation:.2f}')
     _bare(ax)
     return ax
 
@@ -212,38 +246,62 @@ def plot_predictions(
 _style = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --faint: #57606a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #15181c; --line: #3a414a; --faint: #9aa4af; } }
-body { margin: 0 auto; padding: 1rem; max-width: 52rem; color: var(--ink); background: var(--paper); font: 16px/1.6 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.25; } h2 { margin-top: 2.2rem; font-size: 1.2rem; border-bottom: 1px solid var(--line); }
-p { white-space: pre-line; } img { display: block; max-width: 100%; height: auto; margin: 1rem 0; background: #fff; border-radius: 4px; }
-div { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+body { margin: 0 auto; padding: 1rem; max-width: 52rem; overflow-wrap: anywhere;
+  color: var(--ink); background: var(--paper); font: 16px/1.6 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
+h2 { margin-top: 2.2rem; font-size: 1.2rem; border-bottom: 1px solid var(--line); }
+p { white-space: pre-line; }
+img { display: block; max-width: 100%; height: auto; margin: 1rem 0; background: #fff; border-radius: 4px; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; overflow-wrap: normal; }
-th { color: var(--faint); font-weight: 600; } th:first-child, .text { text-align: left; } td.text { min-width: 8rem; }
+th { color: var(--faint); font-weight: 600; }
+th:first-child, .text { text-align: left; }
+td.text { min-width: 8rem; }
 """
 
+# %% ../nbs/92_plots.ipynb #0dbeff0d
 def _picture(figure, text:str) -> str:
     "A figure as an `img` element that holds its PNG"
     out = io.BytesIO()
     figure.savefig(out, format='png', dpi=150, facecolor='white')
-    return f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}">'
+    png = base64.b64encode(out.getvalue()).decode()
+    return f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{png}">'
+
+def _number(value:float) -> str:
+    "Four digits, thousands with commas, nothing for a missing value"
+    if np.isnan(value): return ''
+    return f'{value:,.0f}' if abs(value)>=1e4 else f'{value+0:.4g}' # + 0 makes 0 of -0
 
 def _cell(value) -> str:
-    "One cell: text to the left, numbers to the right with four digits, nothing for a missing value"
-    if isinstance(value, float): value = '' if np.isnan(value) else f'{value:,.0f}' if abs(value)>=1e4 else f'{value+0:.4g}'
-    elif isinstance(value, str): return f'<td class="text">{html.escape(value)}</td>'
-    return f'<td>{html.escape(str(value))}</td>'
+    "One cell: text to the left, numbers to the right"
+    if isinstance(value, str): return f'<td class="text">{html.escape(value)}</td>'
+    return f'<td>{_number(value) if isinstance(value, float) else html.escape(str(value))}</td>'
 
-def _table(table:pd.DataFrame) -> str:
+# %% ../nbs/92_plots.ipynb #539b9c5e
+def _table(table:pd.DataFrame, heading:str) -> str:
     "A DataFrame as an HTML table that scrolls by itself, its index only if it has names"
     if not isinstance(table.index, pd.RangeIndex): table = table.reset_index(names=table.index.name or '')
-    head = ''.join(f'<th{" class=text" if any(isinstance(v, str) for v in table[k]) else ""}>{html.escape(str(k))}</th>' for k in table)
-    rows = '\n'.join(f'<tr>{"".join(map(_cell, r))}</tr>' for r in table.itertuples(index=False))
-    return f'<div><table><tr>{head}</tr>\n{rows}</table></div>'
+    def head(name):
+        kind = ' class="text"' if any(isinstance(value, str) for value in table[name]) else ''
+        return f'<th scope="col"{kind}>{html.escape(str(name))}</th>'
+    rows = '\n'.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in table.itertuples(index=False))
+    frame = f'<div tabindex="0" role="region" aria-label="{html.escape(heading, quote=True)}">'
+    return f'{frame}<table><tr>{"".join(map(head, table))}</tr>\n{rows}</table></div>'
 
+# %% ../nbs/92_plots.ipynb #bb7cc547
 def _element(item, heading:str) -> str:
     "HTML of a paragraph, a table or a picture"
     if isinstance(item, str): return f'<p>{html.escape(item)}</p>'
-    if isinstance(item, pd.DataFrame): return _table(item)
+    if isinstance(item, pd.DataFrame): return _table(item, heading)
     return _picture(getattr(item, 'figure', item), heading)
+
+_page = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>{style}</style></head>
+<body><main><h1>{title}</h1>
+{body}</main></body></html>
+"""
 
 def report(
     path:str|Path, # The file to write
@@ -251,6 +309,9 @@ def report(
     sections:list, # (heading, *items) each; an item is text, a DataFrame, or matplotlib's axes or figure
 ):
     "Write a self-contained HTML page"
-    body = ''.join(f'<h2>{html.escape(heading)}</h2>\n'+'\n'.join(_element(o, heading) for o in items)+'\n' for heading,*items in sections)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title><style>{_style}</style>'
-    Path(path).write_text(f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><h1>{html.escape(title)}</h1>\n{body}</body></html>\n', encoding='utf-8')
+    parts = []
+    for heading,*items in sections:
+        elements = '\n'.join(_element(item, heading) for item in items)
+        parts.append(f'<section><h2>{html.escape(heading)}</h2>\n{elements}\n</section>\n')
+    page = _page.format(title=html.escape(title), style=_style, body=''.join(parts))
+    Path(path).write_text(page, encoding='utf-8')

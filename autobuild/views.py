@@ -9,79 +9,102 @@ __all__ = ['graph_layout', 'graph_table', 'plot_graph', 'graph_html']
 import html, json, math, shutil, subprocess, textwrap
 from pathlib import Path
 
-import matplotlib.pyplot as plt, networkx as nx, numpy as np, pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_hex
-from matplotlib.patches import FancyArrowPatch
-from matplotlib.path import Path as Curve
+import numpy as np, pandas as pd
 
+from .graphs.graph_spaces import unseen
 from .mining import _fields, _labels, _short
-from .graph_spaces import unseen
 from .plots import _box
 from .spaces import Architecture
 
 # %% ../nbs/93_views.ipynb #93a10009
-def _layers(g:nx.DiGraph) -> dict:
+def _layers(graph:'nx.DiGraph') -> dict:
     "Node -> (lane, level): levels by depth, each centred"
-    at = {}
-    for level,nodes in enumerate(nx.topological_generations(g)):
-        nodes = sorted(nodes, key=lambda v: (np.mean([at[u][0] for u in g.pred[v]] or [0]), v))
-        at |= {v: (i-(len(nodes)-1)/2, level) for i,v in enumerate(nodes)}
-    return at
+    import networkx as nx
+    places = {}
+    for level,nodes in enumerate(nx.topological_generations(graph)):
+        def lane(node): return np.mean([places[source][0] for source in graph.pred[node]] or [0])
+        nodes = sorted(nodes, key=lambda node: (lane(node), node))
+        places |= {node: (i-(len(nodes)-1)/2, level) for i,node in enumerate(nodes)}
+    return places
 
-def _dot(g:nx.DiGraph) -> dict:
+def _dot(graph:'nx.DiGraph') -> dict:
     "Node -> (lane, level), as Graphviz places them"
-    text = 'digraph {nodesep=.2; node [shape=box width=.8 height=.3 fixedsize=true label=""];'+' '.join([*map(str, g), *(f'{u}->{v}' for u,v in g.edges)])+'}'
-    out = subprocess.run(['dot', '-Tplain'], input=text, capture_output=True, text=True, check=True).stdout
-    at = {int(r[1]): (float(r[2]), -float(r[3])) for r in map(str.split, out.splitlines()) if r[0]=='node'}
-    level = {y: i for i,y in enumerate(sorted({y for _,y in at.values()}))}
-    return {v: (x, level[y]) for v,(x,y) in at.items()}
+    look = 'nodesep=.2; node [shape=box width=.8 height=.3 fixedsize=true label=""];'
+    body = ' '.join([*map(str, graph), *(f'{source}->{target}' for source,target in graph.edges)])
+    text = f'digraph {{{look}{body}}}'
+    done = subprocess.run(['dot', '-Tplain'], input=text, capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    places = {int(name): (float(x), -float(y)) for kind,name,x,y,*_ in (line for line in lines if line[0]=='node')}
+    level = {y: i for i,y in enumerate(sorted({y for _,y in places.values()}))}
+    return {node: (x, level[y]) for node,(x,y) in places.items()}
 
 # %% ../nbs/93_views.ipynb #93a1000b
 _engines = {'networkx': _layers, 'graphviz': _dot}
 _gap = .7 # Between two columns, in widths of a node
 
-def _broken(at:pd.DataFrame, columns:int) -> pd.DataFrame:
-    "The levels in columns of equal height, side by side"
-    rows = math.ceil((at.level.max()+1)/columns)
-    column = at.level//rows
-    left, right = at.x.groupby(column).min(), at.x.groupby(column).max()
-    start = (right-left+1+_gap).cumsum().shift(fill_value=0)
-    return at.assign(x=at.x+(start-left)[column].to_numpy(), y=at.level%rows, column=column)
+def _engine(name:str|None) -> str:
+    "The name of an engine that is known and installed"
+    if name is None: return 'graphviz' if shutil.which('dot') else 'networkx'
+    if name not in _engines: raise ValueError(f"engine {name!r} is not known; choose from {list(_engines)}")
+    if name=='graphviz' and not shutil.which('dot'):
+        raise ValueError("engine 'graphviz' needs the program dot, which is not installed; use 'networkx'")
+    return name
 
+def _broken(places:pd.DataFrame, columns:int) -> pd.DataFrame:
+    "The levels in columns of equal height, side by side"
+    rows = math.ceil((places.level.max()+1)/columns)
+    column = places.level//rows
+    left, right = places.x.groupby(column).min(), places.x.groupby(column).max()
+    start = (right-left+1+_gap).cumsum().shift(fill_value=0)
+    return places.assign(x=places.x+(start-left)[column].to_numpy(), y=places.level%rows, column=column)
+
+# %% ../nbs/93_views.ipynb #ac8e817b
 def graph_layout(
     arch:Architecture, # A network
     engine:str|None=None, # `networkx` or `graphviz`; Graphviz if its program `dot` is there, if left out
-    columns:int|None=None, # How many columns the levels are broken into; so many that the figure is a little higher than wide, if left out
-) -> pd.DataFrame: # One row a node: x from 0 (a node's width and the space beside it is 1), y from 0 downwards (a level is 1), level, column
-    "Where each node is drawn"
-    if engine is None: engine = 'graphviz' if shutil.which('dot') else 'networkx'
-    if engine not in _engines: raise ValueError(f"engine {engine!r} is not known; choose from {list(_engines)}")
-    if engine=='graphviz' and not shutil.which('dot'): raise ValueError("engine 'graphviz' needs the program dot, which is not installed; use 'networkx'")
-    if not arch.rows: raise ValueError("the network has no nodes; there is nothing to draw")
-    g = nx.DiGraph(arch.edges)
-    g.add_nodes_from(range(len(arch.rows)))
-    at = _engines[engine](g)
-    out = pd.DataFrame([at[v] for v in range(len(g))], columns=['x', 'level'])
-    options = [_broken(out, n) for n in ([columns] if columns else range(1, 2+math.isqrt(out.level.max()+1)))]
-    return min(options, key=lambda o: abs(math.log((o.x.max()+1)/(o.y.max()+1)/.3)))
+    columns:int|None=None, # How many columns the levels are broken into; by the figure's shape if left out
+) -> pd.DataFrame: # One row per node: x from 0 rightwards, y from 0 downwards, level, column; nodes are 1 apart
+    "Where each node is drawn; raises ValueError for an unknown engine, or a network without nodes"
+    import networkx as nx
+    engine, count = _engine(engine), len(arch.rows)
+    if not count: raise ValueError("the network has no nodes; there is nothing to draw")
+    if columns is not None and columns<1: raise ValueError(f"columns is a number of columns, at least 1, not {columns}")
+    graph = nx.DiGraph(arch.edges)
+    graph.add_nodes_from(range(count))
+    places = _engines[engine](graph)
+    one = pd.DataFrame([places[node] for node in range(count)], columns=['x', 'level'])
+    widths = [columns] if columns else range(1, 2+math.isqrt(one.level.max()+1))
+    # a level is .38 inches high, a node 1 wide: .3 makes the figure a little higher than wide
+    def shape(layout): return abs(math.log((layout.x.max()+1)/(layout.y.max()+1)/.3))
+    return min((_broken(one, width) for width in widths), key=shape)
 
 # %% ../nbs/93_views.ipynb #93a1000e
 def _label(row:dict, text:str) -> str:
     "At most two short lines: an operation and its kernel, or whatever identifies another node"
-    if 'op' in row: text = row['op'].removeprefix('other:')+('' if row.get('kernel', '-')=='-' else f" {row['kernel']}")
-    return '\n'.join(textwrap.wrap(text.replace('_', '_ '), 16, max_lines=2, placeholder='…')).replace('_ ', '_')
+    kernel = row.get('kernel', '-')
+    if 'op' in row: text = row['op'].removeprefix('other:')+('' if kernel=='-' else f' {kernel}')
+    lines = textwrap.wrap(text.replace('_', '_ '), 16, max_lines=2, placeholder='…') # may break after an underscore
+    return '\n'.join(lines).replace('_ ', '_')
 
-def _colours(score) -> ScalarMappable:
+def _colours(score:pd.Series) -> 'ScalarMappable':
     "Blue, white at 0, red; grey without a score"
-    far = np.nanquantile(np.abs(score), .95)
-    return ScalarMappable(Normalize(-far, far) if far>0 else Normalize(-1, 1), plt.get_cmap('RdBu_r').with_extremes(bad='.75'))
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    known = np.abs(score.dropna())
+    far = np.quantile(known, .95) if len(known) else 0.
+    return ScalarMappable(Normalize(-(far or 1), far or 1), plt.get_cmap('RdBu_r').with_extremes(bad='.75'))
 
 def _meaning(ab, hop:int, readout:str) -> str:
     "What a colour stands for"
     return f'importance, hop {hop} (s.d.)' if readout=='norm' else f'drop of predicted {ab.target} if changed'
 
+def _unseen_features(ab, arch:Architecture) -> list:
+    "For each node, the names of its features that the training networks did not have"
+    known = ab.space.check(arch).rows
+    return [', '.join(name for name,value in row.items() if value==unseen) for row in known]
+
+# %% ../nbs/93_views.ipynb #32694df6
 def graph_table(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space
@@ -91,38 +114,64 @@ def graph_table(
     columns:int|None=None, # See `graph_layout`
 ) -> pd.DataFrame: # The node table with paths, unseen, score, spread, label, colour, x, y, level, column
     "All that a picture of a network needs"
-    scores, nodes = ab.node_importance(arch, hop, readout), arch.nodes[[k for k in arch.nodes if not k.startswith('log_')]]
-    known = ab.space.check(arch).nodes
-    return nodes.assign(paths=getattr(arch, 'paths', None) or '', unseen=[', '.join(k for k in known if r[k]==unseen) for r in known.to_dict('records')],
-                        score=scores.score, spread=scores.spread, label=[_label(r, _short(t)) for r,t in zip(arch.rows, _labels(arch, None))],
-                        colour=[to_hex(c) for c in _colours(scores.score).to_rgba(scores.score)], **graph_layout(arch, engine, columns))
+    from matplotlib.colors import to_hex
+    scores = ab.node_importance(arch, hop, readout)
+    table = arch.nodes[[name for name in arch.nodes if not name.startswith('log_')]].copy()
+    table['paths'] = list(arch.paths) if arch.paths else ''
+    table['unseen'] = _unseen_features(ab, arch)
+    table['score'], table['spread'] = scores.score, scores.spread
+    table['label'] = [_label(row, _short(text)) for row,text in zip(arch.rows, _labels(arch, None))]
+    table['colour'] = [to_hex(colour) for colour in _colours(scores.score).to_rgba(scores.score)]
+    return table.assign(**graph_layout(arch, engine, columns))
 
 # %% ../nbs/93_views.ipynb #93a10011
-def _over(a, b, left, right) -> list:
+def _over(source, target, left:pd.Series, right:pd.Series) -> list:
     "The corners of an edge that passes over the columns between"
-    shift = .05*(a.level%6)
-    out, top, back = right[a.column]+.5+shift, -.55-shift, left[b.column]-.5-shift
-    return [(a.x+.4, a.y), (out, a.y), (out, top), (back, top), (back, b.y), (b.x-.4, b.y)]
+    shift = .05*(source.level%6)
+    out, top, back = right[source.column]+.5+shift, -.55-shift, left[target.column]-.5-shift
+    start, end = (source.x+.4, source.y), (target.x-.4, target.y)
+    return [start, (out, source.y), (out, top), (back, top), (back, target.y), end]
 
-def _around(a, b, low, high) -> list:
-    "A curve round the levels between, on the side where the way is shorter; `low` and `high` are those levels' outermost x"
-    right, left = max(a.x, b.x), min(a.x, b.x)
+def _around(source, target, low:np.ndarray, high:np.ndarray) -> list:
+    "A curve round the levels between, on the shorter side; `low` and `high` are those levels' outermost x"
+    right, left = max(source.x, target.x), min(source.x, target.x)
     ways = {1: max(0, high.max()-right), -1: max(0, left-low.min())}
-    side = min(ways, key=ways.get)
-    out = (right if side>0 else left)+side*(.4+1.33*ways[side]+.75*(b.level-a.level)/(b.level-a.level+4))
-    return [(a.x+.4*side, a.y), (out, a.y), (out, b.y), (b.x+.4*side, b.y)]
+    side, levels = min(ways, key=ways.get), target.level-source.level
+    out = (right if side>0 else left)+side*(.4+1.33*ways[side]+.75*levels/(levels+4)) # long edges swing wider
+    return [(source.x+.4*side, source.y), (out, source.y), (out, target.y), (target.x+.4*side, target.y)]
 
+def _straight(source, target) -> list:
+    "Down to the next level"
+    return [(source.x, source.y+.34), (source.x, source.y+.5), (target.x, target.y-.5), (target.x, target.y-.34)]
+
+def _across(source, target) -> list:
+    "Through the gap to the next column"
+    bend = .4+_gap
+    return [(source.x+.4, source.y), (source.x+bend, source.y), (target.x-bend, target.y), (target.x-.4, target.y)]
+
+# %% ../nbs/93_views.ipynb #26e0dfcc
 def _curves(table:pd.DataFrame, edges:list) -> list:
     "Of every edge four control points of a curve, or six corners of a line; a node is .8 wide and .68 high"
-    nodes, level, column = list(table.itertuples()), table.groupby('level').x, table.groupby('column').x
-    low, high, left, right = level.min().to_numpy(), level.max().to_numpy(), column.min(), column.max()
-    def curve(a, b):
-        if b.column>a.column+1: return _over(a, b, left, right)
-        if b.column>a.column: return [(a.x+.4, a.y), (a.x+.4+_gap, a.y), (b.x-.4-_gap, b.y), (b.x-.4, b.y)]
-        if b.level==a.level+1: return [(a.x, a.y+.34), (a.x, a.y+.5), (b.x, b.y-.5), (b.x, b.y-.34)]
-        return _around(a, b, low[a.level+1:b.level], high[a.level+1:b.level])
-    return [curve(nodes[u], nodes[v]) for u,v in edges]
+    nodes, levels, columns = list(table.itertuples()), table.groupby('level').x, table.groupby('column').x
+    low, high, left, right = levels.min().to_numpy(), levels.max().to_numpy(), columns.min(), columns.max()
+    def curve(source, target):
+        if target.column>source.column+1: return _over(source, target, left, right)
+        if target.column>source.column: return _across(source, target)
+        if target.level==source.level+1: return _straight(source, target)
+        between = slice(source.level+1, target.level)
+        return _around(source, target, low[between], high[between])
+    return [curve(nodes[source], nodes[target]) for source,target in edges]
 
+def _draw_edges(ax:'Axes', curves:list):
+    "Arrows along curves, or along lines with corners"
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+    look = dict(arrowstyle='-|>', mutation_scale=6, color='.45', lw=.8, shrinkA=0, shrinkB=0, zorder=0)
+    for points in curves:
+        codes = [Curve.MOVETO]+[Curve.CURVE4 if len(points)==4 else Curve.LINETO]*(len(points)-1)
+        ax.add_patch(FancyArrowPatch(path=Curve(points, codes), **look))
+
+# %% ../nbs/93_views.ipynb #507c8a39
 def plot_graph(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space; best seen with 10 to 150 nodes
@@ -130,177 +179,499 @@ def plot_graph(
     readout:str='norm', # `norm` or `swap`, see `AutoBuild.node_importance`
     engine:str|None=None, # See `graph_layout`
     columns:int|None=None, # See `graph_layout`
-    ax:Axes|None=None, # Where to draw; a new figure if left out
-) -> Axes: # The axes
+    ax:'Axes|None'=None, # Where to draw; a new figure if left out
+) -> 'Axes': # The axes
     "The network as a graph coloured by node importance; a dashed border marks what the training networks did not have"
+    import matplotlib.pyplot as plt
     table = graph_table(ab, arch, hop, readout, engine, columns)
     curves, colour = _curves(table, arch.edges), _colours(table.score)
-    wide, high, top = table.x.max()+1.6, table.y.max()+1, min(y for c in curves or [[(0, 0)]] for _,y in c)
+    wide, high = table.x.max()+1.6, table.y.max()+1
+    top = min([-.4, *(y for points in curves for _,y in points)])
     if ax is None: ax = plt.subplots(figsize=(wide+1, .38*high+.3), layout='constrained')[1]
-    for r in table.itertuples():
-        _box(ax, r.x, r.y, r.label, colour.to_rgba(r.score))
-        if r.unseen: ax.patches[-1].set(linestyle='--', linewidth=1.6)
-    for points in curves:
-        codes = [Curve.MOVETO]+[Curve.CURVE4 if len(points)==4 else Curve.LINETO]*(len(points)-1)
-        ax.add_patch(FancyArrowPatch(path=Curve(points, codes), arrowstyle='-|>', mutation_scale=6, color='.45', lw=.8, shrinkA=0, shrinkB=0, zorder=0))
-    ax.set(xlim=(-.6, wide-.6), ylim=(high-.5, min(-.5, top-.1)))
+    for row in table.itertuples():
+        _box(ax, row.x, row.y, row.label, colour.to_rgba(row.score))
+        if row.unseen: ax.patches[-1].set(linestyle='--', linewidth=1.6)
+    _draw_edges(ax, curves)
+    ax.set(xlim=(-.6, wide-.6), ylim=(high-.5, top-.1))
     ax.axis('off')
     ax.figure.colorbar(colour, ax=ax, shrink=.5, aspect=30, extend='both', label=_meaning(ab, hop, readout))
     return ax
 
 # %% ../nbs/93_views.ipynb #93a1001e
+def _path(points:list, width:int, height:int) -> str:
+    "The points of an edge as an SVG path in pixels: a curve of four, a line of more"
+    start, *rest = [f'{x*width:.1f} {y*height:.1f}' for x,y in points]
+    return f"M{start}{'C' if len(rest)==3 else 'L'}{' '.join(rest)}"
+
+def _module_data(arch:Architecture, hop:int) -> list:
+    "Of every node its module: numbers of nodes and of edges"
+    number = {edge: i for i,edge in enumerate(arch.edges)}
+    fields = _fields(len(arch.rows), tuple(arch.edges), hop)
+    return [dict(nodes=nodes, edges=[number[nodes[a], nodes[b]] for a,b in edges]) for nodes,edges in fields]
+
+def _light(colour:str) -> bool:
+    "Whether black is easier to read on a colour than white"
+    return np.dot([int(colour[i:i+2], 16) for i in (1, 3, 5)], [.3, .59, .11])>127
+
+def _columns_shown(table:pd.DataFrame, arch:Architecture) -> list:
+    "The columns that the page lists: not where a node is drawn, nor what says nothing"
+    drawn = ['x', 'y', 'level', 'column', 'label', 'colour', *(['stage', 'layer'] if len(arch.stages)==1 else [])]
+    empty = [name for name in ('paths', 'unseen') if not table[name].any()]
+    return [name for name in table if name not in drawn+empty]
+
+# %% ../nbs/93_views.ipynb #ffa01f9e
 def _page_data(table:pd.DataFrame, arch:Architecture, hop:int) -> dict:
     "What the page's script reads; x and y in pixels"
     width, height = 130, 46
-    number = {e: i for i,e in enumerate(arch.edges)}
-    seen = [dict(nodes=nodes, edges=[number[nodes[a], nodes[b]] for a,b in edges]) for nodes,edges in _fields(len(table), tuple(arch.edges), hop)]
-    def px(points):
-        start, *rest = [f'{x*width:.1f} {y*height:.1f}' for x,y in points]
-        return f"M{start}{'C' if len(rest)==3 else 'L'}{' '.join(rest)}"
-    drawn = ['x', 'y', 'level', 'column', 'label', 'colour', *(['stage', 'layer'] if len(arch.stages)==1 else [])]
-    shown = table.drop(columns=[*drawn, *(k for k in ('paths', 'unseen') if not table[k].any())])
-    light = [np.dot([int(c[i:i+2], 16) for i in (1, 3, 5)], [.3, .59, .11])>127 for c in table.colour]
-    return dict(columns=list(shown), rows=json.loads(shown.to_json(orient='values', double_precision=4)), label=table.label.tolist(), colour=table.colour.tolist(),
-                ink=['#000' if o else '#fff' for o in light], unseen=(table.unseen!='').tolist(), x=(table.x*width).round(1).tolist(), y=(table.y*height).tolist(),
-                level=table.level.tolist(), edges=[[u, v, px(p)] for (u,v),p in zip(arch.edges, _curves(table, arch.edges))], module=seen)
+    shown = table[_columns_shown(table, arch)]
+    paths = [_path(points, width, height) for points in _curves(table, arch.edges)]
+    edges = [[*edge, path] for edge,path in zip(arch.edges, paths)]
+    return dict(
+        columns=list(shown), rows=json.loads(shown.to_json(orient='values', double_precision=4)),
+        label=table.label.tolist(), colour=table.colour.tolist(), unseen=(table.unseen!='').tolist(),
+        ink=['#000' if _light(colour) else '#fff' for colour in table.colour],
+        x=(table.x*width).round(1).tolist(), y=(table.y*height).tolist(), level=table.level.tolist(),
+        edges=edges, module=_module_data(arch, hop))
 
 # %% ../nbs/93_views.ipynb #93a10021
 _style = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --faint: #57606a; --edge: #8c959f; --mark: #8250df; --pick: #ffd33d; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #15181c; --line: #3a414a; --faint: #9aa4af; --edge: #6e7681; --mark: #d2a8ff; --pick: #e3b341; } }
-* { box-sizing: border-box; } body { margin: 0; height: 100vh; display: grid; grid-template: auto 1fr / minmax(0, 1fr) 26rem; color: var(--ink); background: var(--paper); font: 14px/1.45 system-ui, sans-serif; }
-header { grid-column: 1/-1; display: flex; flex-wrap: wrap; gap: .4rem .7rem; align-items: center; padding: .5rem .8rem; border-bottom: 1px solid var(--line); }
-h1 { font-size: 1.05rem; margin: 0 auto 0 0; overflow-wrap: anywhere; } h2 { font-size: .95rem; margin: .2rem 0 .4rem; }
-input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: .2rem .55rem; } input { width: 16rem; } button { cursor: pointer; min-width: 2rem; }
-:focus-visible { outline: 3px solid var(--mark); outline-offset: 1px; } .faint { color: var(--faint); }
-#picture { position: relative; min-height: 0; } svg { display: block; width: 100%; height: 100%; cursor: grab; touch-action: none; user-select: none; }
-#legend { display: flex; white-space: nowrap; align-items: center; gap: 0 .4rem; font-size: 12px; } #bar { width: 7rem; height: .8rem; border: 1px solid var(--line); }
-aside { display: grid; grid-template-rows: minmax(0, auto) minmax(9rem, 1fr); min-height: 0; border-left: 1px solid var(--line); } aside > section { overflow: auto; padding: .6rem .8rem; }
-#selected { max-height: 55vh; border-bottom: 1px solid var(--line); } dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: 0; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; } p { margin: .2rem 0 .5rem; }
-table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: .1rem .4rem; border-bottom: 1px solid var(--line); white-space: nowrap; } .number { text-align: right; } td.paths { white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem; }
-th { position: sticky; top: -.6rem; background: var(--paper); } th button { border: 0; padding: .1rem; min-width: 0; font-weight: 600; white-space: nowrap; } th[aria-sort=ascending] button::after { content: " \\25B4"; } th[aria-sort=descending] button::after { content: " \\25BE"; }
-tbody tr { cursor: pointer; } tbody tr:hover, tr[aria-selected=true] { background: color-mix(in srgb, var(--pick) 30%, transparent); } tbody tr:focus-visible { outline-offset: -3px; }
-.edge { fill: none; stroke: var(--edge); stroke-width: 1.2; } .node { cursor: pointer; outline: none; } .node rect { stroke: #57606a; } .node.unseen rect { stroke-dasharray: 5 3; stroke-width: 2.2; }
-.node text { font-size: 12px; text-anchor: middle; } .far text { display: none; } .far .node rect { stroke: none; }
-.picked .node { opacity: .4; } .picked .edge { opacity: .3; } .picked .node.sees { opacity: 1; } .picked .edge.sees { opacity: 1; stroke: var(--mark); stroke-width: 3; }
-.node.sees rect { stroke: var(--mark); stroke-width: 3; } .node.found rect { stroke: var(--pick); stroke-width: 4; } .node.selected rect { stroke: var(--mark); stroke-width: 6; } .picked .node.found { opacity: 1; }
-.node:focus rect { stroke: var(--ink); stroke-width: 4; stroke-dasharray: none; paint-order: stroke; } .node.selected:focus rect { stroke-width: 7; } .far .node.selected rect, .far .node:focus rect { stroke: var(--mark); stroke-width: 24; }
-@media (max-width: 720px) { body { display: block; height: auto; } #picture { height: 60vh; min-height: 20rem; } aside { display: block; border-left: 0; border-top: 1px solid var(--line); } #selected { max-height: none; } #list { max-height: 60vh; } h1 { flex-basis: 100%; } #bar { width: 4rem; } input { flex: 1; width: 8rem; } }
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --faint: #57606a;
+  --edge: #8c959f; --mark: #8250df; --pick: #ffd33d; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #15181c; --line: #3a414a; --faint: #9aa4af;
+  --edge: #6e7681; --mark: #d2a8ff; --pick: #e3b341; } }
+* { box-sizing: border-box; }
+body { margin: 0; height: 100vh; display: grid; grid-template: auto 1fr / minmax(0, 1fr) 26rem;
+  color: var(--ink); background: var(--paper); font: 14px/1.45 system-ui, sans-serif; }
+header { grid-column: 1/-1; display: flex; flex-wrap: wrap; gap: .4rem .7rem; align-items: center;
+  padding: .5rem .8rem; border-bottom: 1px solid var(--line); }
+h1 { font-size: 1.05rem; margin: 0 auto 0 0; overflow-wrap: anywhere; }
+h2 { font-size: .95rem; margin: .2rem 0 .4rem; }
+input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line);
+  border-radius: 4px; padding: .2rem .55rem; }
+input { width: 16rem; }
+button { cursor: pointer; min-width: 2rem; }
+:focus-visible { outline: 3px solid var(--mark); outline-offset: 1px; }
+.faint { color: var(--faint); }
+#legend { display: flex; white-space: nowrap; align-items: center; gap: 0 .4rem; font-size: 12px; }
+#bar { width: 7rem; height: .8rem; border: 1px solid var(--line); }
+"""
+
+# %% ../nbs/93_views.ipynb #78fa2516
+_style += """
+aside { display: grid; grid-template-rows: minmax(0, auto) minmax(9rem, 1fr); min-height: 0;
+  border-left: 1px solid var(--line); }
+aside > section { overflow: auto; padding: .6rem .8rem; }
+#selected { max-height: 55vh; border-bottom: 1px solid var(--line); }
+dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: 0; }
+dt { color: var(--faint); }
+dd { margin: 0; overflow-wrap: anywhere; }
+p { margin: .2rem 0 .5rem; }
+table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .1rem .4rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+.number { text-align: right; }
+td.paths { white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem; }
+th { position: sticky; top: -.6rem; background: var(--paper); }
+th button { border: 0; padding: .1rem; min-width: 0; font-weight: 600; white-space: nowrap; }
+th[aria-sort=ascending] button::after { content: " \\25B4"; }
+th[aria-sort=descending] button::after { content: " \\25BE"; }
+tbody tr { cursor: pointer; }
+tbody tr:hover, tr[aria-selected=true] { background: color-mix(in srgb, var(--pick) 30%, transparent); }
+tbody tr:focus-visible { outline-offset: -3px; }
+"""
+
+# %% ../nbs/93_views.ipynb #d894bacf
+_style += """
+#picture { position: relative; min-height: 0; }
+svg { display: block; width: 100%; height: 100%; cursor: grab; touch-action: none; user-select: none; }
+.edge { fill: none; stroke: var(--edge); stroke-width: 1.2; }
+.node { cursor: pointer; outline: none; }
+.node rect { stroke: #57606a; }
+.node.unseen rect { stroke-dasharray: 5 3; stroke-width: 2.2; }
+.node text { font-size: 12px; text-anchor: middle; }
+.far text { display: none; }
+.far .node rect { stroke: none; }
+.picked .node { opacity: .4; }
+.picked .edge { opacity: .3; }
+.picked .node.sees, .picked .node.found { opacity: 1; }
+.picked .edge.sees { opacity: 1; stroke: var(--mark); stroke-width: 3; }
+.node.sees rect { stroke: var(--mark); stroke-width: 3; }
+.node.found rect { stroke: var(--pick); stroke-width: 4; }
+.node.selected rect { stroke: var(--mark); stroke-width: 6; }
+.node:focus rect { stroke: var(--ink); stroke-width: 4; stroke-dasharray: none; paint-order: stroke; }
+.node.selected:focus rect { stroke-width: 7; }
+.far .node.selected rect, .far .node:focus rect { stroke: var(--mark); stroke-width: 24; }
+"""
+
+# %% ../nbs/93_views.ipynb #9cae70c5
+_style += """
+@media (max-width: 720px) {
+  body { display: block; height: auto; }
+  #picture { height: 60vh; min-height: 20rem; }
+  aside { display: block; border-left: 0; border-top: 1px solid var(--line); }
+  #selected { max-height: none; }
+  #list { max-height: 60vh; }
+  h1 { flex-basis: 100%; }
+  #bar { width: 4rem; }
+  input { flex: 1; width: 8rem; }
+}
 """
 
 # %% ../nbs/93_views.ipynb #93a10023
 _draw = """
-const D = JSON.parse(document.getElementById('data').textContent), $ = s => document.querySelector(s), all = D.rows.map((_, i) => i);
-const make = (tag, attrs, text) => { const o = document.createElement(tag); for (const k in attrs) o.setAttribute(k, attrs[k]); if (text !== undefined) o.textContent = text; return o; };
-const draw = (tag, attrs, text) => { const o = document.createElementNS('http://www.w3.org/2000/svg', tag); for (const k in attrs) o.setAttribute(k, attrs[k]); if (text !== undefined) o.textContent = text; return o; };
-const show = v => v === null || v === '' ? '-' : typeof v === 'number' && !Number.isInteger(v) ? v.toFixed(3) : typeof v === 'number' ? v.toLocaleString('en') : String(v);
-const value = (i, k) => D.rows[i][D.columns.indexOf(k)], name = i => D.label[i].replace('_\\n', '_').replace('\\n', ' ');
-const svg = $('svg'), world = $('#world'), W = 104, H = 32;
-const lines = D.edges.map(([u, v, d]) => draw('path', {class: 'edge', d, 'marker-end': 'url(#tip)'}));
-const nodes = all.map(i => {
-  const g = draw('g', {class: D.unseen[i] ? 'node unseen' : 'node', transform: `translate(${D.x[i]} ${D.y[i]})`, tabindex: -1, role: 'button', 'aria-pressed': false,
-    'aria-label': `node ${i}: ${name(i)}, importance ${show(value(i, 'score'))}` + (D.columns.includes('paths') && value(i, 'paths') ? `, in ${value(i, 'paths')}` : '')});
-  g.append(draw('rect', {x: -W/2, y: -H/2, width: W, height: H, rx: 5, fill: D.colour[i]}));
-  const t = D.label[i].split('\\n');
-  t.forEach((s, j) => g.append(draw('text', {y: 4 + 13*(j - (t.length-1)/2), fill: D.ink[i]}, s)));
-  g.addEventListener('click', () => { if (!dragged) { visit(i); select(i); } });
-  return g;
+const data = JSON.parse(document.getElementById('data').textContent);
+const find = selector => document.querySelector(selector), all = data.rows.map((_, node) => node);
+const fill = (element, attributes, text) => {
+  for (const name in attributes) element.setAttribute(name, attributes[name]);
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+const make = (tag, attributes, text) => fill(document.createElement(tag), attributes, text);
+const draw = (tag, attributes, text) =>
+  fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, text);
+const show = value => {
+  if (value === null || value === '') return '-';
+  if (typeof value !== 'number') return String(value);
+  return Number.isInteger(value) ? value.toLocaleString('en') : value.toFixed(3);
+};
+const has = column => data.columns.includes(column);
+const value = (node, column) => data.rows[node][data.columns.indexOf(column)];
+const name = node => data.label[node].replace('_\\n', '_').replace('\\n', ' ');
+const svg = find('svg'), world = find('#world'), width = 104, height = 32;
+"""
+
+# %% ../nbs/93_views.ipynb #e29e8d7b
+_draw += """
+const lines = data.edges.map(([source, target, path]) =>
+  draw('path', {class: 'edge', d: path, 'marker-end': 'url(#tip)'}));
+const spoken = node => {
+  const place = has('paths') && value(node, 'paths') ? `, in ${value(node, 'paths')}` : '';
+  return `node ${node}: ${name(node)}, importance ${show(value(node, 'score'))}${place}`;
+};
+const nodes = all.map(node => {
+  const group = draw('g', {class: data.unseen[node] ? 'node unseen' : 'node', tabindex: -1, role: 'button',
+    transform: `translate(${data.x[node]} ${data.y[node]})`, 'aria-pressed': false, 'aria-label': spoken(node)});
+  group.append(draw('rect', {x: -width/2, y: -height/2, width, height, rx: 5, fill: data.colour[node]}));
+  const rows = data.label[node].split('\\n');
+  rows.forEach((row, i) =>
+    group.append(draw('text', {y: 4+13*(i-(rows.length-1)/2), fill: data.ink[node]}, row)));
+  group.addEventListener('click', () => { if (!dragged) { visit(node); select(node); } });
+  return group;
 });
 world.append(...lines, ...nodes);
+"""
 
-const box = [Math.min(...D.x)-130, Math.min(...D.y)-50, Math.max(...D.x)+130, Math.max(...D.y)+40], view = {x: 0, y: 0, k: 1};
+# %% ../nbs/93_views.ipynb #8ed93f46
+_draw += """
+const view = {x: 0, y: 0, scale: 1};
 let waiting = false, dragged = false, moved = false;
-const held = new Map();
 const size = () => svg.getBoundingClientRect();
-const paint = () => { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; world.setAttribute('transform', `translate(${view.x} ${view.y}) scale(${view.k})`); svg.classList.toggle('far', view.k < .4); }); } };
-const zoom = (by, x = size().width/2, y = size().height/2) => { const k = Math.min(3, Math.max(.02, view.k*by)), r = k/view.k; view.x = x-(x-view.x)*r; view.y = y-(y-view.y)*r; view.k = k; moved = true; paint(); };
-const fit = () => { const s = size(); moved = false; view.k = Math.min(1.5, s.width/(box[2]-box[0]), s.height/(box[3]-box[1])); view.x = (s.width-(box[0]+box[2])*view.k)/2; view.y = (s.height-(box[1]+box[3])*view.k)/2; paint(); };
-const bring = (i, close) => { const s = size(); moved = true; if (close && view.k < .7) view.k = .7; const x = D.x[i]*view.k+view.x, y = D.y[i]*view.k+view.y;
-  if (close && view.k === .7 || x < W/2*view.k || y < H/2*view.k || x > s.width-W/2*view.k || y > s.height-H/2*view.k) { view.x = s.width/2-D.x[i]*view.k; view.y = s.height/2-D.y[i]*view.k; } paint(); };
-svg.addEventListener('wheel', e => { e.preventDefault(); const s = size(); zoom(Math.exp(-e.deltaY*(e.deltaMode ? .05 : .0015)), e.clientX-s.left, e.clientY-s.top); }, {passive: false});
-svg.addEventListener('pointerdown', e => { if (e.button === 0) { if (!held.size) dragged = false; held.set(e.pointerId, [e.clientX, e.clientY]); } });
-svg.addEventListener('pointermove', e => {
-  const p = held.get(e.pointerId), x = e.clientX, y = e.clientY;
-  if (!p || (!dragged && Math.hypot(x-p[0], y-p[1]) < 4)) return;
-  if (!dragged) svg.setPointerCapture(e.pointerId);
-  dragged = moved = true; held.set(e.pointerId, [x, y]);
-  if (held.size === 1) { view.x += x-p[0]; view.y += y-p[1]; return paint(); }
-  const o = [...held].find(([k]) => k !== e.pointerId)[1], s = size();
-  zoom(Math.hypot(x-o[0], y-o[1])/Math.max(1, Math.hypot(p[0]-o[0], p[1]-o[1])), (x+o[0])/2-s.left, (y+o[1])/2-s.top);
+const paint = () => {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    world.setAttribute('transform', `translate(${view.x} ${view.y}) scale(${view.scale})`);
+    svg.classList.toggle('far', view.scale < .4);
+  });
+};
+const zoom = (factor, x = size().width/2, y = size().height/2) => {
+  const scale = Math.min(3, Math.max(.02, view.scale*factor)), ratio = scale/view.scale;
+  Object.assign(view, {x: x-(x-view.x)*ratio, y: y-(y-view.y)*ratio, scale});
+  moved = true;
+  paint();
+};
+"""
+
+# %% ../nbs/93_views.ipynb #1b7fbf54
+_draw += """
+const left = Math.min(...data.x)-130, right = Math.max(...data.x)+130;
+const upper = Math.min(...data.y)-50, lower = Math.max(...data.y)+40;
+const fit = () => {
+  const area = size();
+  moved = false;
+  view.scale = Math.min(1.5, area.width/(right-left), area.height/(lower-upper));
+  view.x = (area.width-(left+right)*view.scale)/2;
+  view.y = (area.height-(upper+lower)*view.scale)/2;
+  paint();
+};
+const bring = (node, close) => {
+  const area = size();
+  moved = true;
+  if (close && view.scale < .7) view.scale = .7;
+  const x = data.x[node]*view.scale+view.x, y = data.y[node]*view.scale+view.y;
+  const besides = width/2*view.scale, above = height/2*view.scale;
+  const hidden = x < besides || y < above || x > area.width-besides || y > area.height-above;
+  if (hidden || close && view.scale === .7)
+    Object.assign(view, {x: area.width/2-data.x[node]*view.scale, y: area.height/2-data.y[node]*view.scale});
+  paint();
+};
+"""
+
+# %% ../nbs/93_views.ipynb #e97ef709
+_draw += """
+const held = new Map();
+svg.addEventListener('wheel', event => {
+  event.preventDefault();
+  const area = size(), speed = event.deltaMode ? .05 : .0015;
+  zoom(Math.exp(-event.deltaY*speed), event.clientX-area.left, event.clientY-area.top);
+}, {passive: false});
+svg.addEventListener('pointerdown', event => {
+  if (event.button !== 0) return;
+  if (!held.size) dragged = false;
+  held.set(event.pointerId, [event.clientX, event.clientY]);
 });
-for (const k of ['pointerup', 'pointercancel']) addEventListener(k, e => held.delete(e.pointerId));
+const pinch = (event, before) => {
+  const other = [...held].find(([pointer]) => pointer !== event.pointerId)[1], area = size();
+  const apart = ([x, y]) => Math.max(1, Math.hypot(x-other[0], y-other[1]));
+  const now = [event.clientX, event.clientY];
+  zoom(apart(now)/apart(before), (now[0]+other[0])/2-area.left, (now[1]+other[1])/2-area.top);
+};
+"""
+
+# %% ../nbs/93_views.ipynb #c7887691
+_draw += """
+svg.addEventListener('pointermove', event => {
+  const before = held.get(event.pointerId), x = event.clientX, y = event.clientY;
+  if (!before || (!dragged && Math.hypot(x-before[0], y-before[1]) < 4)) return;
+  if (!dragged) svg.setPointerCapture(event.pointerId);
+  dragged = moved = true;
+  held.set(event.pointerId, [x, y]);
+  if (held.size > 1) return pinch(event, before);
+  view.x += x-before[0];
+  view.y += y-before[1];
+  paint();
+});
+for (const kind of ['pointerup', 'pointercancel']) addEventListener(kind, event => held.delete(event.pointerId));
 new ResizeObserver(() => { if (!moved) fit(); }).observe(svg);
 """
 
 # %% ../nbs/93_views.ipynb #93a10025
 _select = """
-let chosen = null, order = all.slice().sort((a, b) => (value(b, 'score') ?? -1e9)-(value(a, 'score') ?? -1e9)), sorted = ['score', -1];
-const cells = ['node', 'op', 'score', 'spread', 'paths'].map(k => k === 'op' && !D.columns.includes('op') ? 'label' : k).filter(k => k === 'node' || k === 'label' || D.columns.includes(k));
-const cell = (i, k) => k === 'node' ? i : k === 'label' ? name(i) : value(i, k), number = k => all.some(i => typeof cell(i, k) === 'number'), rank = (i, k) => cell(i, k) ?? -Infinity;
-const lit = (i, on) => { const m = D.module[i]; m.nodes.forEach(v => nodes[v].classList.toggle('sees', on)); m.edges.forEach(e => lines[e].classList.toggle('sees', on));
-  nodes[i].classList.toggle('selected', on); nodes[i].setAttribute('aria-pressed', on); rows[i].setAttribute('aria-selected', on); svg.classList.toggle('picked', on); };
-const select = i => {
-  if (chosen !== null) lit(chosen, false);
-  chosen = i; $('#row').replaceChildren(); $('#what').textContent = i === null ? D.hint : `Node ${i}: ${name(i)}. Its module has ${D.module[i].nodes.length} node${D.module[i].nodes.length > 1 ? 's' : ''}.` + (D.unseen[i] ? ' The training networks did not have its ' + value(i, 'unseen') + ', so the score is a guess.' : '');
-  if (i === null) return;
-  lit(i, true); within(rows[i]);
-  D.columns.forEach((k, j) => { if (D.rows[i][j] !== '') $('#row').append(make('dt', {}, k), make('dd', {}, show(D.rows[i][j]))); });
+let chosen = null;
+const light = (node, on) => {
+  data.module[node].nodes.forEach(other => nodes[other].classList.toggle('sees', on));
+  data.module[node].edges.forEach(edge => lines[edge].classList.toggle('sees', on));
+  nodes[node].classList.toggle('selected', on);
+  nodes[node].setAttribute('aria-pressed', on);
+  rows[node].setAttribute('aria-selected', on);
+  svg.classList.toggle('picked', on);
 };
-const rows = all.map(i => { const r = make('tr', {tabindex: -1, 'aria-selected': false}); r.append(...cells.map(k => make('td', {class: number(k) ? 'number' : k}, show(cell(i, k)))));
-  r.addEventListener('click', () => { visit(i, false); bring(i, true); select(i); tab(r); }); return r; });
-const heads = cells.map(k => { const h = make('th', {scope: 'col'}), b = make('button', {type: 'button'}, k); if (number(k)) h.className = 'number'; b.addEventListener('click', () => sort(k)); h.append(b); return h; });
-const within = r => { const a = r.getBoundingClientRect(), b = $('#list').getBoundingClientRect(), head = $('thead').offsetHeight; if (a.top < b.top+head || a.bottom > b.bottom) $('#list').scrollTop += a.top-b.top-b.height/2; };
+const describe = node => {
+  const count = data.module[node].nodes.length, several = count > 1 ? 's' : '';
+  const guess = data.unseen[node] ?
+    ` The training networks did not have its ${value(node, 'unseen')}, so the score is a guess.` : '';
+  return `Node ${node}: ${name(node)}. Its module has ${count} node${several}.${guess}`;
+};
+"""
+
+# %% ../nbs/93_views.ipynb #6bf8c2fa
+_select += """
+const select = node => {
+  if (chosen !== null) light(chosen, false);
+  chosen = node;
+  find('#row').replaceChildren();
+  find('#what').textContent = node === null ? data.hint : describe(node);
+  if (node === null) return;
+  light(node, true);
+  reveal(rows[node]);
+  data.columns.forEach((column, i) => {
+    if (data.rows[node][i] === '') return;
+    find('#row').append(make('dt', {}, column), make('dd', {}, show(data.rows[node][i])));
+  });
+};
+"""
+
+# %% ../nbs/93_views.ipynb #f85cce9e
+_select += """
+const kinds = ['node', has('op') ? 'op' : 'label', 'score', 'spread', 'paths'];
+const cells = kinds.filter(kind => kind === 'node' || kind === 'label' || has(kind));
+const content = (node, kind) => kind === 'node' ? node : kind === 'label' ? name(node) : value(node, kind);
+const numeric = kind => all.some(node => typeof content(node, kind) === 'number');
+const rows = all.map(node => {
+  const row = make('tr', {tabindex: -1, 'aria-selected': false});
+  row.append(...cells.map(kind =>
+    make('td', {class: numeric(kind) ? 'number' : kind}, show(content(node, kind)))));
+  row.addEventListener('click', () => { visit(node, false); bring(node, true); select(node); stop(row); });
+  return row;
+});
+const reveal = row => {
+  const place = row.getBoundingClientRect(), list = find('#list').getBoundingClientRect();
+  const inside = place.top >= list.top+find('thead').offsetHeight && place.bottom <= list.bottom;
+  if (!inside) find('#list').scrollTop += place.top-list.top-list.height/2;
+};
 let tabbed = null;
-const tab = r => { if (tabbed) tabbed.tabIndex = -1; tabbed = r; r.tabIndex = 0; };
-const fill = () => { heads.forEach((h, j) => cells[j] === sorted[0] ? h.setAttribute('aria-sort', sorted[1] > 0 ? 'ascending' : 'descending') : h.removeAttribute('aria-sort')); $('tbody').replaceChildren(...order.map(i => rows[i])); tab(rows[order[0]]); };
-const sort = k => { sorted = [k, sorted[0] === k ? -sorted[1] : number(k) && k !== 'node' ? -1 : 1];
-  order.sort((a, b) => { const x = rank(a, k), y = rank(b, k); return sorted[1]*(x < y ? -1 : x > y ? 1 : 0) || a-b; }); fill(); };
-$('thead tr').append(...heads); fill();
-$('tbody').addEventListener('keydown', e => { const r = e.target, to = {ArrowDown: r.nextElementSibling, ArrowUp: r.previousElementSibling}[e.key];
-  if (to) { tab(to); to.focus({preventScroll: true}); within(to); e.preventDefault(); } else if (e.key === 'Enter' || e.key === ' ') { r.click(); e.preventDefault(); } });
+const stop = row => { if (tabbed) tabbed.tabIndex = -1; tabbed = row; row.tabIndex = 0; };
+"""
+
+# %% ../nbs/93_views.ipynb #b5276d5a
+_select += """
+let order = all.slice(), sorted = [];
+const heads = cells.map(kind => {
+  const head = make('th', {scope: 'col'}), button = make('button', {type: 'button'}, kind);
+  if (numeric(kind)) head.className = 'number';
+  button.addEventListener('click', () => sort(kind));
+  head.append(button);
+  return head;
+});
+const mark = (head, kind) => kind === sorted[0] ?
+  head.setAttribute('aria-sort', sorted[1] > 0 ? 'ascending' : 'descending') : head.removeAttribute('aria-sort');
+const sort = kind => {
+  const first = numeric(kind) && kind !== 'node' ? -1 : 1;
+  sorted = [kind, sorted[0] === kind ? -sorted[1] : first];
+  const rank = node => content(node, kind) ?? -Infinity;
+  const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
+  order.sort((a, b) => sorted[1]*compare(rank(a), rank(b)) || a-b);
+  heads.forEach((head, i) => mark(head, cells[i]));
+  find('tbody').replaceChildren(...order.map(node => rows[node]));
+  stop(rows[order[0]]);
+};
+"""
+
+# %% ../nbs/93_views.ipynb #14341652
+_select += """
+find('thead tr').append(...heads);
+sort('score');
+find('tbody').addEventListener('keydown', event => {
+  const row = event.target;
+  const next = {ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling}[event.key];
+  if (next) {
+    stop(next);
+    next.focus({preventScroll: true});
+    reveal(next);
+  } else if (event.key === 'Enter' || event.key === ' ') row.click();
+  else return;
+  event.preventDefault();
+});
 """
 
 # %% ../nbs/93_views.ipynb #93a10027
 _keys = """
 const readers = all.map(() => []), reads = all.map(() => []);
-D.edges.forEach(([u, v]) => { readers[u].push(v); reads[v].push(u); });
-readers.forEach(o => o.sort((a, b) => a-b)); reads.forEach(o => o.sort((a, b) => b-a));
-let now = 0, beside = [0], found = [];
-const visit = (i, focus = true, others) => { nodes[now].setAttribute('tabindex', -1); now = i; beside = others || all.filter(v => D.level[v] === D.level[i]).sort((a, b) => D.x[a]-D.x[b]);
-  nodes[i].setAttribute('tabindex', 0); if (focus) { nodes[i].focus({preventScroll: true}); bring(i); } };
+data.edges.forEach(([source, target]) => { readers[source].push(target); reads[target].push(source); });
+readers.forEach(list => list.sort((a, b) => a-b));
+reads.forEach(list => list.sort((a, b) => b-a));
+let now = 0, beside = [0];
+const neighbours = node => all.filter(other => data.level[other] === data.level[node])
+  .sort((a, b) => data.x[a]-data.x[b]);
+const visit = (node, focus = true, others = neighbours(node)) => {
+  nodes[now].setAttribute('tabindex', -1);
+  now = node;
+  beside = others;
+  nodes[node].setAttribute('tabindex', 0);
+  if (!focus) return;
+  nodes[node].focus({preventScroll: true});
+  bring(node);
+};
 const walk = list => { if (list.length) visit(list[0], true, list); };
-const turn = by => { if (beside.length > 1) visit(beside[(beside.indexOf(now)+by+beside.length)%beside.length], true, beside); };
-const moves = {ArrowDown: () => walk(readers[now]), ArrowUp: () => walk(reads[now]), ArrowRight: () => turn(1), ArrowLeft: () => turn(-1), Enter: () => select(now), ' ': () => select(now), Home: () => visit(0), End: () => visit(all.length-1)};
-const anywhere = {'+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(.8), '0': fit, '/': () => $('#search').focus()};
-svg.addEventListener('keydown', e => { if (moves[e.key] && !e.ctrlKey && !e.metaKey && !e.altKey) { moves[e.key](); e.preventDefault(); } });
-addEventListener('keydown', e => {
-  if (e.key === 'Escape') { const box = document.activeElement === $('#search'); $('#search').value = ''; look(); select(null); if (box) visit(now); }
-  else if (anywhere[e.key] && e.target.tagName !== 'INPUT' && !e.ctrlKey && !e.metaKey && !e.altKey) { anywhere[e.key](); e.preventDefault(); }
+const turn = by => {
+  if (beside.length > 1) visit(beside[(beside.indexOf(now)+by+beside.length)%beside.length], true, beside);
+};
+"""
+
+# %% ../nbs/93_views.ipynb #a692185b
+_keys += """
+const moves = {ArrowDown: () => walk(readers[now]), ArrowUp: () => walk(reads[now]), ArrowRight: () => turn(1),
+  ArrowLeft: () => turn(-1), Enter: () => select(now), ' ': () => select(now), Home: () => visit(0),
+  End: () => visit(all.length-1)};
+const anywhere = {'+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(.8), '0': fit,
+  '/': () => find('#search').focus()};
+const plain = event => !event.ctrlKey && !event.metaKey && !event.altKey;
+svg.addEventListener('keydown', event => {
+  if (!moves[event.key] || !plain(event)) return;
+  moves[event.key]();
+  event.preventDefault();
 });
-const text = all.map(i => [i, name(i), ...['op', 'paths'].filter(k => D.columns.includes(k)).map(k => value(i, k))].join(' ').toLowerCase());
-const look = () => { const s = $('#search').value.trim().toLowerCase(); found.forEach(i => nodes[i].classList.remove('found')); found = s ? all.filter(i => text[i].includes(s)) : [];
-  found.forEach(i => nodes[i].classList.add('found')); $('#count').textContent = s ? `${found.length} found` : ''; };
-$('#search').addEventListener('input', look);
-$('#search').addEventListener('keydown', e => { if (e.key !== 'Enter' || !found.length) return; e.preventDefault();
-  const at = found.indexOf(now), i = found[(at+(e.shiftKey ? found.length-1 : 1))%found.length]; visit(i, false); bring(i, true); select(i); $('#count').textContent = `${found.indexOf(i)+1} of ${found.length}`; });
-for (const [id, f] of [['#in', () => zoom(1.25)], ['#out', () => zoom(.8)], ['#fit', fit]]) $(id).addEventListener('click', f);
-visit(0, false); select(null); fit();
+addEventListener('keydown', event => {
+  if (event.key === 'Escape') return clear();
+  if (!anywhere[event.key] || event.target.tagName === 'INPUT' || !plain(event)) return;
+  anywhere[event.key]();
+  event.preventDefault();
+});
+"""
+
+# %% ../nbs/93_views.ipynb #bf644af0
+_keys += """
+const words = node => [node, name(node), ...['op', 'paths'].filter(has).map(column => value(node, column))];
+const searched = all.map(node => words(node).join(' ').toLowerCase());
+const search = find('#search'), count = find('#count');
+let found = [];
+const look = () => {
+  const text = search.value.trim().toLowerCase();
+  found.forEach(node => nodes[node].classList.remove('found'));
+  found = text ? all.filter(node => searched[node].includes(text)) : [];
+  found.forEach(node => nodes[node].classList.add('found'));
+  count.textContent = text ? `${found.length} found` : '';
+};
+const clear = () => {
+  const inside = document.activeElement === search;
+  search.value = '';
+  look();
+  select(null);
+  if (inside) visit(now);
+};
+"""
+
+# %% ../nbs/93_views.ipynb #455e7b92
+_keys += """
+search.addEventListener('input', look);
+search.addEventListener('keydown', event => {
+  if (event.key !== 'Enter' || !found.length) return;
+  event.preventDefault();
+  const step = event.shiftKey ? found.length-1 : 1, next = found[(found.indexOf(now)+step)%found.length];
+  visit(next, false);
+  bring(next, true);
+  select(next);
+  count.textContent = `${found.indexOf(next)+1} of ${found.length}`;
+});
+const buttons = {'#in': () => zoom(1.25), '#out': () => zoom(.8), '#fit': fit};
+for (const id in buttons) find(id).addEventListener('click', buttons[id]);
+visit(0, false);
+select(null);
+fit();
 """
 
 # %% ../nbs/93_views.ipynb #93a10028
 _page = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"><title>{title}</title><style>{style}</style></head>
-<body><header><h1>{title}</h1><div id="legend"><span>{meaning}</span><span>{low}</span><span id="bar" style="background: linear-gradient(to right, {ramp})"></span><span>{high}</span></div>
-<input id="search" type="search" placeholder="Find ( / )" aria-label="Find an operation or a module path" aria-describedby="count"><span id="count" class="faint" role="status"></span>
-<button id="in" type="button" aria-label="Zoom in">+</button><button id="out" type="button" aria-label="Zoom out">&minus;</button><button id="fit" type="button">Fit</button></header>
-<section id="picture" aria-label="Picture"><svg role="group" aria-label="{title}: a graph of nodes. Arrow keys follow the edges, Enter selects."><defs><marker id="tip" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L6 3L0 6z" fill="context-stroke"/></marker></defs><g id="world"></g></svg></section>
-<aside><section id="selected" aria-label="Selected node" tabindex="0"><h2>Selected node</h2><p id="what" class="faint" aria-live="polite"></p><dl id="row"></dl></section>
-<section id="list" aria-label="All nodes"><table role="grid" aria-label="All nodes, by importance"><thead><tr></tr></thead><tbody></tbody></table></section></aside>
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title><style>{style}</style></head>
+<body><header><h1>{title}</h1>
+<div id="legend"><span>{meaning}</span><span>{low}</span>
+<span id="bar" style="background: linear-gradient(to right, {ramp})"></span><span>{high}</span></div>
+<input id="search" type="search" placeholder="Find ( / )" aria-label="Find an operation or a module path"
+  aria-describedby="count"><span id="count" class="faint" role="status"></span>
+<button id="in" type="button" aria-label="Zoom in">+</button>
+<button id="out" type="button" aria-label="Zoom out">&minus;</button>
+<button id="fit" type="button">Fit</button></header>
+<section id="picture" aria-label="Picture">
+<svg role="group" aria-label="{title}: a graph of nodes. Arrow keys follow the edges, Enter selects.">
+<defs><marker id="tip" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="7" markerHeight="7"
+  markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L6 3L0 6z" fill="context-stroke"/></marker></defs>
+<g id="world"></g></svg></section>
+"""
+
+# %% ../nbs/93_views.ipynb #bf7ae76d
+_page += """<aside><section id="selected" aria-label="Selected node" tabindex="0"><h2>Selected node</h2>
+<p id="what" class="faint" aria-live="polite"></p><dl id="row"></dl></section>
+<section id="list" aria-label="All nodes"><table role="grid" aria-label="All nodes, by importance">
+<thead><tr></tr></thead><tbody></tbody></table></section></aside>
 <script type="application/json" id="data">{data}</script><script>{script}</script></body></html>
 """
-_hint = "Nothing selected. Click a node, or press Tab until one has a frame and Enter. Arrow keys follow the edges; left and right take another branch. + and - zoom, 0 shows everything, / searches, Escape clears."
+_hint = ("Nothing selected. Click a node, or press Tab until one has a frame and Enter. Arrow keys follow the edges;"
+         " left and right take another branch. + and - zoom, 0 shows everything, / searches, Escape clears.")
 
+def _as_script(data:dict) -> str:
+    "JSON that cannot end the script element it stands in"
+    return json.dumps(data, separators=(',', ':')).replace('<', '\\u003c')
+
+def _legend(colour:'ScalarMappable') -> dict:
+    "The colours from left to right, and what both ends stand for"
+    from matplotlib.colors import to_hex
+    ramp = ', '.join(to_hex(colour.cmap(x)) for x in np.linspace(0, 1, 9))
+    return dict(ramp=ramp, low=f'≤ {colour.norm.vmin:.2f}', high=f'≥ {colour.norm.vmax:.2f}')
+
+# %% ../nbs/93_views.ipynb #5a5cbd2a
 def graph_html(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space, up to 2,000 nodes
@@ -313,8 +684,7 @@ def graph_html(
 ):
     "Write the network as a self-contained page to walk through with mouse or keyboard"
     table = graph_table(ab, arch, hop, readout, engine, columns)
-    colour = _colours(table.score)
-    data = json.dumps(_page_data(table, arch, hop) | dict(hint=_hint), separators=(',', ':')).replace('<', '\\u003c')
-    ramp = ', '.join(to_hex(colour.cmap(o)) for o in np.linspace(0, 1, 9))
-    text = _page.format(title=html.escape(title), style=_style, meaning=html.escape(_meaning(ab, hop, readout)), ramp=ramp, low=f'≤ {colour.norm.vmin:.2f}', high=f'≥ {colour.norm.vmax:.2f}', data=data, script=_draw+_select+_keys)
+    data = _page_data(table, arch, hop) | dict(hint=_hint)
+    text = _page.format(title=html.escape(title), style=_style, meaning=html.escape(_meaning(ab, hop, readout)),
+                        data=_as_script(data), script=_draw+_select+_keys, **_legend(_colours(table.score)))
     Path(path).write_text(text, encoding='utf-8')
