@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from .data import Quantity
 from .spaces import Architecture, Candidates, Modules, Space
 
-# %% ../nbs/85_budgets.ipynb #ff40c025
+# %% ../nbs/85_budgets.ipynb #8554accd
 def stage_keys(
     modules:Modules, # All modules of a stage
     names:list, # The stage features that matter
@@ -22,12 +22,16 @@ def stage_keys(
     "Which modules of a stage belong to which class"
     found = {}
     for start,shape,(layers,_) in zip(modules.starts, modules.shapes, modules.stage.topologies):
-        if not layers: found.setdefault(None, []).append(np.array([start]))
-        size = math.prod(shape[1:])
-        for i,choice in enumerate(modules.stage_choices if layers else []):
-            found.setdefault(tuple(choice[k] for k in names), []).append(start+i*size+np.arange(size))
+        if not layers:
+            found.setdefault(None, []).append(np.array([start]))
+            continue
+        size = math.prod(shape[1:]) # Modules for each choice of stage features
+        for i,choice in enumerate(modules.stage_choices):
+            key = tuple(choice[name] for name in names)
+            found.setdefault(key, []).append(start+i*size+np.arange(size))
     return [(key, np.concatenate(numbers)) for key,numbers in found.items()]
 
+# %% ../nbs/85_budgets.ipynb #ff40c025
 class Classes:
     "The classes of a space: subsets of every stage's modules on which constraints hold, and costs add up"
     def __init__(self,
@@ -35,25 +39,36 @@ class Classes:
         by_cost:bool, # Whether all stage features matter (a budget), or only the constrained ones
         limit:int=20_000, # The most classes; more raise ValueError
     ):
-        constrained = {place for group in space.constraint_groups for place in group}
         self.space, self.modules = space, space.modules
-        self.names = [[k for k in s.stage if by_cost or (u, k) in constrained] for u,s in enumerate(space.stages, 1)]
-        found = [dict(stage_keys(m, names)) for m,names in zip(self.modules, self.names)]
-        self.keys = [()]
-        for stage in found:
-            self.keys = [(*keys, key) for keys in self.keys for key in stage if self._allowed((*keys, key))]
-            if len(self.keys)>limit: raise ValueError(f"more than {limit:,} combinations of stage features")
-        self.keys = [keys for keys in self.keys if any(key is not None for key in keys)]
-        self.subsets = [[stage[key] for stage,key in zip(found, keys)] for keys in self.keys]
+        constrained = {place for group in space.constraint_groups for place in group}
+        self.names = [[name for name in stage.stage if by_cost or (u, name) in constrained]
+                      for u,stage in enumerate(space.stages, 1)]
+        found = [dict(stage_keys(modules, names)) for modules,names in zip(self.modules, self.names)]
+        self.keys = self._combined(found, limit)
+        self.subsets = [[numbers[key] for numbers,key in zip(found, keys)] for keys in self.keys]
         self._number = {keys: i for i,keys in enumerate(self.keys)}
 
-    def _allowed(self, keys):
-        "Whether the keys of the first stages keep the constraints among them"
-        def value(u, name): return keys[u-1][self.names[u-1].index(name)]
-        groups = self.space.constraint_groups
-        return all(len({value(u, k) for u,k in group if u<=len(keys) and keys[u-1] is not None})<2 for group in groups)
-
     def __len__(self): return len(self.keys)
+
+# %% ../nbs/85_budgets.ipynb #2029b6a8
+@patch
+def _combined(self:Classes, found, limit):
+    "Every allowed combination of keys, but for the one that leaves all stages out"
+    combined = [()]
+    for stage in found:
+        longer = ((*keys, key) for keys in combined for key in stage)
+        combined = [keys for keys in longer if self._allowed(keys)]
+        if len(combined)>limit: raise ValueError(f"more than {limit:,} combinations of stage features")
+    return [keys for keys in combined if any(key is not None for key in keys)]
+
+@patch
+def _allowed(self:Classes, keys):
+    "Whether the keys of the first stages keep the constraints among them"
+    for group in self.space.constraint_groups:
+        present = [(u, name) for u,name in group if u<=len(keys) and keys[u-1] is not None]
+        values = {keys[u-1][self.names[u-1].index(name)] for u,name in present}
+        if len(values)>1: return False
+    return True
 
 # %% ../nbs/85_budgets.ipynb #d9befbf8
 @patch
@@ -61,8 +76,10 @@ def number(self:Classes,
     arch:Architecture, # A network of the space
 ) -> int|None: # None if no class has it, as where a continuous feature stands between its steps
     "The number of a network's class"
-    present = [(s, names) if s['layers'] else None for s,names in zip(arch.stages, self.names)]
-    return self._number.get(tuple(o and tuple(o[0][k] for k in o[1]) for o in present))
+    keys = []
+    for stage,names in zip(arch.stages, self.names):
+        keys.append(tuple(stage[name] for name in names) if stage['layers'] else None)
+    return self._number.get(tuple(keys))
 
 # %% ../nbs/85_budgets.ipynb #e5fdbdb0
 class QuantityCosts:
@@ -73,33 +90,46 @@ class QuantityCosts:
         network:dict|None=None, # Features of the whole network
         seed:int=0, # Fixes the networks on which the sums are checked
     ):
-        self.quantity, self.classes, self.space, self.network, self._known = quantity, classes, classes.space, network or {}, {}
-        if not all(s.is_chain for s in self.space.stages): raise ValueError("a quantity adds up along chains; this space has cells")
+        self.quantity, self.classes, self.network = quantity, classes, network or {}
+        self.space, self._known = classes.space, {}
+        if not all(stage.is_chain for stage in self.space.stages):
+            raise ValueError("a quantity adds up along chains; this space has cells")
         if self.space.continuous: raise ValueError("a continuous feature has more values than a table")
-        rng = np.random.default_rng(seed)
-        for k in rng.integers(0, len(classes), 20):
-            configs = [m.config(rng.choice(rows)) for m,rows in zip(classes.modules, classes.subsets[k])]
-            arch = Architecture(configs, **self.network)
-            if not math.isclose(self.total(arch), float(quantity([arch])[0]), rel_tol=1e-9):
-                raise ValueError("a layer's share depends on more of the stage before than its stage features")
+        self._check_sums(np.random.default_rng(seed))
 
-    def _node(self, u, key, layer, position):
-        "A node's features, as `Architecture.rows` has them"
-        return dict(stage=u, layer=position, **self.network, **dict(zip(self.classes.names[u-1], key)), **layer)
+@patch
+def _check_sums(self:QuantityCosts, rng):
+    "Hold the tables against the quantity itself, on random networks; raises ValueError where they differ"
+    for k in rng.integers(0, len(self.classes), 20):
+        numbers = [rng.choice(subset) for subset in self.classes.subsets[k]]
+        configs = [modules.config(i) for modules,i in zip(self.classes.modules, numbers)]
+        arch = Architecture(configs, **self.network)
+        if not math.isclose(self.total(arch), float(self.quantity([arch])[0]), rel_tol=1e-9):
+            raise ValueError("a layer's share depends on more of the stage before than its stage features")
 
 # %% ../nbs/85_budgets.ipynb #2f463599
 @patch
-def _grid(self:QuantityCosts, u, key, source, last, layers):
-    "Costs of all modules of one layer count: the first layer's share given the node before, and one table per pair of neighbours"
-    choices = self.classes.modules[u-1].layer_choices
-    nodes = [[self._node(u, key, choice, i) for choice in choices] for i in range(1, layers+1)]
-    total = np.array([self.quantity.node(node, source) for node in nodes[0]], float).reshape(-1, *[1]*(layers-1))
+def _node(self:QuantityCosts, stage, key, layer, position):
+    "A node's features, as `Architecture.rows` has them"
+    stage_features = dict(zip(self.classes.names[stage-1], key))
+    return dict(stage=stage, layer=position, **self.network, **stage_features, **layer)
+
+@patch
+def _grid(self:QuantityCosts, stage, key, source, last, layers):
+    "Costs of all modules with that many layers: one axis per layer"
+    choices = self.classes.modules[stage-1].layer_choices
+    nodes = [[self._node(stage, key, choice, i) for choice in choices] for i in range(1, layers+1)]
+    first = [self.quantity.node(node, source) for node in nodes[0]]
+    total = np.array(first, float).reshape(-1, *[1]*(layers-1))
     for i in range(1, layers):
-        pairs = np.array([[self.quantity.node(node, before) for node in nodes[i]] for before in nodes[i-1]], float)
-        total = total+pairs.reshape([1]*(i-1)+list(pairs.shape)+[1]*(layers-i-1))
-    if last and self.quantity.end: total = total+np.array([self.quantity.end(node) for node in nodes[-1]], float)
+        pairs = [[self.quantity.node(node, before) for node in nodes[i]] for before in nodes[i-1]]
+        shape = [1]*(i-1)+[len(choices)]*2+[1]*(layers-i-1) # Axes i-1 and i
+        total = total+np.array(pairs, float).reshape(shape)
+    if last and self.quantity.end:
+        total = total+np.array([self.quantity.end(node) for node in nodes[-1]], float)
     return np.broadcast_to(total, [len(choices)]*layers)
 
+# %% ../nbs/85_budgets.ipynb #099109a0
 @patch
 def stage(self:QuantityCosts,
     u:int, # Stage, from 1
@@ -108,11 +138,13 @@ def stage(self:QuantityCosts,
     last:bool, # Whether the network ends here
 ) -> np.ndarray: # One cost per module of this class
     "Costs of the stage's modules, topology by topology; kept"
-    if (u, key, before, last) not in self._known:
+    place = u, key, before, last
+    if place not in self._known:
+        # Only stage features of the source matter (that is checked), so its first layer choice stands for all
         source = before and self._node(*before, self.classes.modules[before[0]-1].layer_choices[0], 1)
         counts = [layers for layers,_ in self.classes.modules[u-1].stage.topologies if layers]
-        self._known[u, key, before, last] = np.concatenate([self._grid(u, key, source, last, n).ravel() for n in counts])
-    return self._known[u, key, before, last]
+        self._known[place] = np.concatenate([self._grid(u, key, source, last, n).ravel() for n in counts])
+    return self._known[place]
 
 # %% ../nbs/85_budgets.ipynb #7751563f
 @patch
@@ -121,12 +153,16 @@ def __call__(self:QuantityCosts,
 ) -> list: # One array per stage
     "The costs of every stage's modules in that class"
     keys, out, before = self.classes.keys[k], [], None
-    present = [u for u,key in enumerate(keys, 1) if key is not None]
+    last = max(u for u,key in enumerate(keys, 1) if key is not None)
     for u,key in enumerate(keys, 1):
-        out.append(np.zeros(1) if key is None else self.stage(u, key, before, u==present[-1]))
-        if key is not None: before = u, key
+        if key is None:
+            out.append(np.zeros(1))
+            continue
+        out.append(self.stage(u, key, before, u==last))
+        before = u, key
     return out
 
+# %% ../nbs/85_budgets.ipynb #10695ae2
 @patch
 def total(self:QuantityCosts,
     arch:Architecture, # A network of the space
@@ -134,19 +170,21 @@ def total(self:QuantityCosts,
     "The cost of one network by the tables"
     k = self.classes.number(arch)
     stages = zip(self(k), self.classes.subsets[k], self.classes.modules, arch.stages)
-    return sum(costs[np.searchsorted(rows, m.number(s))] for costs,rows,m,s in stages)
+    return sum(costs[np.searchsorted(subset, modules.number(config))] for costs,subset,modules,config in stages)
 
+# %% ../nbs/85_budgets.ipynb #f3c93d35
 @patch
 def within(self:QuantityCosts,
     u:int, # Stage, from 1
     context:Architecture, # A network of the space
 ) -> np.ndarray: # One cost per module; NaN where it leaves no network of the space
     "The context's cost with each module of a stage in place"
-    out, modules = np.full(len(self.classes.modules[u-1]), math.nan), self.classes.modules[u-1]
-    for _,rows in stage_keys(modules, self.classes.names[u-1]):
-        first = self.space.with_module(context, u, modules.config(rows[0]))
+    modules = self.classes.modules[u-1]
+    out = np.full(len(modules), math.nan)
+    for _,numbers in stage_keys(modules, self.classes.names[u-1]):
+        first = self.space.with_module(context, u, modules.config(numbers[0]))
         k = self.classes.number(first)
-        if k is not None:
-            costs = self(k)[u-1]
-            out[rows] = self.total(first)+costs-costs[0]
+        if k is None: continue
+        costs = self(k)[u-1]
+        out[numbers] = self.total(first)+costs-costs[0]
     return out

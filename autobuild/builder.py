@@ -9,6 +9,7 @@ __all__ = ['Column', 'Builder', 'Guide']
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np, pandas as pd
 from fastcore.basics import patch
@@ -25,7 +26,7 @@ from .targets import Condition
 class Column:
     "Something of which every network has a value"
     values:Callable # A list of architectures -> (n,) numbers
-    modules:Callable|None=None # Stage -> (modules,): the mean of the contexts with each module in place; None counts it out of `values`
+    modules:Callable|None=None # Stage -> (modules,) means over the contexts; None computes them from `values`
     alone:bool=False # Whether modules were valued on their own, so that no shared feature is counted twice
 
 class Builder:
@@ -39,12 +40,14 @@ class Builder:
         self.space, self.contexts, self.columns, self.seed = space, contexts, columns, seed
         self.classes, self._scores, self._exact = Classes(space, by_cost=False), {}, {}
 
-    def values(self,
-        name:str, # A column
-        archs:list, # Networks
-    ) -> np.ndarray: # (n,) float64
-        "A column's value of some networks"
-        return np.asarray(self.columns[name].values(archs), float)
+# %% ../nbs/86_builder.ipynb #5cdc28c1
+@patch
+def values(self:Builder,
+    name:str, # A column
+    archs:list, # Networks
+) -> np.ndarray: # (n,) float64
+    "A column's value of some networks"
+    return np.asarray(self.columns[name].values(archs), float)
 
 # %% ../nbs/86_builder.ipynb #49190c93
 @patch
@@ -52,14 +55,17 @@ def drawn(self:Builder,
     n:int=1000, # How many
 ) -> Candidates: # Of the space, constraints kept
     "Random networks: a class, then each stage's layer count, then its module, then network features, all uniform"
-    rng, modules = np.random.default_rng(self.seed), self.space.modules
-    def pick(u, rows):
-        ends = np.searchsorted(rows, modules[u].starts[1:])
-        shapes = [part for part in np.split(rows, ends[:-1]) if len(part)]
-        return rng.choice(shapes[rng.integers(len(shapes))])
+    rng = np.random.default_rng(self.seed)
     classes = [self.classes.subsets[k] for k in rng.integers(0, len(self.classes), n)]
-    numbers = [[pick(u, rows) for u,rows in enumerate(subsets)] for subsets in classes]
+    numbers = [[_random_module(rng, modules, subset) for modules,subset in zip(self.space.modules, subsets)]
+               for subsets in classes]
     return Candidates(self.space, np.array(numbers), rng.integers(0, len(self.space.network_choices), n))
+
+def _random_module(rng, modules, subset):
+    "The number of one module out of a subset of a stage's modules: first a topology, then a module of it"
+    ends = np.searchsorted(subset, modules.starts[1:])
+    topologies = [part for part in np.split(subset, ends[:-1]) if len(part)]
+    return rng.choice(topologies[rng.integers(len(topologies))])
 
 # %% ../nbs/86_builder.ipynb #c7053f62
 @patch
@@ -67,46 +73,67 @@ def exact(self:Builder,
     name:str, # A column
 ) -> list|None: # One `QuantityCosts` per choice of network features; None where the column does not add up exactly
     "The tables of a quantity that adds up over layers; kept"
-    if name not in self._exact:
-        quantity, self._exact[name] = self.columns[name].values, None
-        if isinstance(quantity, Quantity):
-            try:
-                classes = Classes(self.space, by_cost=True)
-                self._exact[name] = [QuantityCosts(quantity, classes, network) for network in self.space.network_choices]
-            except ValueError: pass # It guides by its mean in the contexts instead
+    if name not in self._exact: self._exact[name] = self._tables(self.columns[name].values)
     return self._exact[name]
+
+@patch
+def _tables(self:Builder, quantity):
+    "The tables of a quantity, or None"
+    if not isinstance(quantity, Quantity): return None
+    try:
+        classes = Classes(self.space, by_cost=True)
+        return [QuantityCosts(quantity, classes, network) for network in self.space.network_choices]
+    except ValueError: return None # It guides by its mean in the contexts instead
+
+# %% ../nbs/86_builder.ipynb #8aec9150
+@patch
+def _with_each_module(self:Builder, name, stage, context):
+    "A context's value with each module of a stage in place; NaN where no layer is left"
+    modules = self.space.modules[stage-1]
+    nets = [self.space.with_module(context, stage, modules.config(i)) for i in range(len(modules))]
+    some_left = [i for i,net in enumerate(nets) if any(part['layers'] for part in net.stages)]
+    out = np.full(len(nets), np.nan)
+    out[some_left] = self.values(name, [nets[i] for i in some_left])
+    return out
 
 @patch
 def _counted(self:Builder, name, stage):
     "The mean of a computed quantity over the contexts, or a few of them, with each module of a stage in place"
-    exact, modules = self.exact(name), self.space.modules[stage-1]
-    few = self.contexts if exact or len(modules)<2000 else self.contexts[:2]
-    def inside(context):
-        if exact: return exact[self.space.network_choices.index(dict(context.network))].within(stage, context)
-        nets = [self.space.with_module(context, stage, modules.config(i)) for i in range(len(modules))]
-        rows = [i for i,a in enumerate(nets) if any(s['layers'] for s in a.stages)]
-        out = np.full(len(nets), np.nan)
-        out[rows] = self.values(name, [nets[i] for i in rows])
-        return out
-    mean = np.ma.masked_invalid([inside(c) for c in few]).mean(0).filled(np.nan)
+    tables, few = self.exact(name), self.contexts
+    if tables:
+        numbers = [self.space.network_choices.index(dict(context.network)) for context in few]
+        found = [tables[i].within(stage, context) for i,context in zip(numbers, few)]
+    else:
+        if len(self.space.modules[stage-1])>=2000: few = self.contexts[:2]
+        found = [self._with_each_module(name, stage, context) for context in few]
+    mean = np.ma.masked_invalid(found).mean(0).filled(np.nan)
     return mean+self.values(name, self.contexts).mean()-self.values(name, few).mean()
 
 # %% ../nbs/86_builder.ipynb #e4346a1f
 @patch
 def _shared_once(self:Builder, name, scores):
     "Module values without the effect of a shared feature in all stages but the first that has it"
-    out = [np.array(s, float) for s in scores]
+    out = [np.array(score, float) for score in scores]
     if self.columns[name].alone: return out
-    for (first,feature),*others in self.space.constraint_groups:
-        present = [c for c in self.contexts if c.stages[first-1]['layers']]
-        for choice in self.space.stages[first-1].stage[feature].choices if present else ():
-            changed = [self.space.with_module(c, first, dict(c.stages[first-1], **{feature: choice})) for c in present]
-            effect = self.values(name, changed).mean()-self.values(name, present).mean()
-            for u,other in others:
-                rows = dict(stage_keys(self.space.modules[u-1], [other])).get((choice,))
-                if rows is not None: out[u-1][rows] -= effect
+    for first,*others in self.space.constraint_groups:
+        for choice,effect in self._effects(name, *first):
+            for stage,feature in others:
+                numbers = dict(stage_keys(self.space.modules[stage-1], [feature])).get((choice,))
+                if numbers is not None: out[stage-1][numbers] -= effect
     return out
 
+@patch
+def _effects(self:Builder, name, stage, feature):
+    "(choice, what it changes in the contexts) for every choice of a feature, in all stages that share it"
+    present = [context for context in self.contexts if context.stages[stage-1]['layers']]
+    out = []
+    for choice in self.space.stages[stage-1].stage[feature].choices if present else ():
+        changed = [self.space.with_module(context, stage, dict(context.stages[stage-1], **{feature: choice}))
+                   for context in present]
+        out.append((choice, self.values(name, changed).mean()-self.values(name, present).mean()))
+    return out
+
+# %% ../nbs/86_builder.ipynb #0f22108d
 @patch
 def scores(self:Builder,
     name:str, # A column
@@ -114,27 +141,31 @@ def scores(self:Builder,
     "What every module is worth: a network's value is about the sum, but for a constant; kept"
     if name not in self._scores:
         modules, stages = self.columns[name].modules, range(1, len(self.space.stages)+1)
-        found = [modules(u) if modules else self._counted(name, u) for u in stages]
+        found = [modules(stage) if modules else self._counted(name, stage) for stage in stages]
         self._scores[name] = self._shared_once(name, found)
     return self._scores[name]
 
+# %% ../nbs/86_builder.ipynb #584055c9
 @patch
 def network_values(self:Builder,
     name:str, # A column
 ) -> np.ndarray: # One per choice of network features
     "The estimate's constant: v(network features) - S c_0"
     centre, choices = self.values(name, self.contexts).mean(), self.space.network_choices
-    with_choice = [[Architecture(c.stages, **o) for c in self.contexts] for o in choices]
-    means = [self.values(name, archs).mean() for archs in with_choice] if len(choices)>1 else [centre]
+    means = [centre] # A space without such features has one choice, which the contexts have already
+    if len(choices)>1:
+        changed = [[Architecture(context.stages, **choice) for context in self.contexts] for choice in choices]
+        means = [self.values(name, archs).mean() for archs in changed]
     return np.array(means)-len(self.space.stages)*centre
 
+# %% ../nbs/86_builder.ipynb #820c43ee
 @patch
 def estimate(self:Builder,
     name:str, # A column
     nets:Candidates, # Networks
 ) -> np.ndarray: # (n,)
     "A column by the sum of its modules' values"
-    modules = sum(s[n] for s,n in zip(self.scores(name), nets.numbers.T))
+    modules = sum(score[numbers] for score,numbers in zip(self.scores(name), nets.numbers.T))
     return modules+self.network_values(name)[nets.networks]
 
 # %% ../nbs/86_builder.ipynb #6a84bd36
@@ -142,11 +173,14 @@ def estimate(self:Builder,
 class Guide:
     "A limit on a sum of costs, for each choice of network features"
     subsets:list # One class per entry: module numbers per stage
-    costs:Callable # (class number, number of the network features) -> one array of costs per stage
+    costs:Callable|None # (class number, number of the network features) -> one array of costs per stage
     budgets:np.ndarray # (network choices,) the most that may be spent
 
-def _no_limit(builder): return Guide(builder.classes.subsets, None, np.full(len(builder.space.network_choices), np.inf))
+def _no_limit(builder):
+    "A guide that lets every network in"
+    return Guide(builder.classes.subsets, None, np.full(len(builder.space.network_choices), np.inf))
 
+# %% ../nbs/86_builder.ipynb #9609b7d0
 @patch
 def tightest(self:Builder,
     limits:dict, # Name -> list of ('<' or '>', number), as `Condition.limits` gives them
@@ -155,9 +189,12 @@ def tightest(self:Builder,
     nets, kept = self.drawn(), {}
     for name,found in limits.items():
         values = self.values(name, nets)
-        for op,number in found: kept[name, op, number] = (values<number).mean() if op=='<' else (values>number).mean()
+        for op,number in found:
+            keeps = values<number if op=='<' else values>number
+            kept[name, op, number] = keeps.mean()
     return min(kept, key=kept.get) if kept else None
 
+# %% ../nbs/86_builder.ipynb #24b7443c
 @patch
 def guides(self:Builder,
     limits:dict, # As in `tightest`
@@ -166,16 +203,28 @@ def guides(self:Builder,
     limit = self.tightest(limits)
     if limit is None: return [_no_limit(self)]
     name, op, number = limit
-    sign, choices = (1 if op=='<' else -1), len(self.space.network_choices)
-    exact = self.exact(name)
-    if exact: return [Guide(exact[0].classes.subsets, lambda k, choice: [sign*c for c in exact[choice](k)], np.full(choices, sign*float(number)))]
-    parts, nets, subsets = self.scores(name), self.drawn(), self.classes.subsets
+    sign = 1 if op=='<' else -1
+    if self.exact(name): return [self._exact_guide(name, sign, number)]
+    scores, subsets = self.scores(name), self.classes.subsets
+    def costs(k, choice): return [sign*score[numbers] for score,numbers in zip(scores, subsets[k])]
+    budgets = sign*(float(number)-self.network_values(name))
+    return [Guide(subsets, costs, budgets+margin) for margin in self._margins(name, sign, number)]
+
+@patch
+def _exact_guide(self:Builder, name, sign, number):
+    "A limit on a quantity with tables"
+    tables = self.exact(name)
+    def costs(k, choice): return [sign*cost for cost in tables[choice](k)]
+    return Guide(tables[0].classes.subsets, costs, np.full(len(tables), sign*float(number)))
+
+@patch
+def _margins(self:Builder, name, sign, number):
+    "By how much to move a limit, from generous to strict"
+    nets = self.drawn()
     real = self.values(name, nets)
     near = np.argsort(abs(real-number), kind='stable')[:50]
     errors = sign*(self.estimate(name, nets)-real)[near]
-    margins = [*np.quantile(errors, [.9, .5, .1]), errors.min()-2*errors.std()]
-    def costs(k, choice): return [sign*p[rows] for p,rows in zip(parts, subsets[k])]
-    return [Guide(subsets, costs, sign*(float(number)-self.network_values(name))+margin) for margin in margins]
+    return [*np.quantile(errors, [.9, .5, .1]), errors.min()-2*errors.std()]
 
 # %% ../nbs/86_builder.ipynb #38b50089
 @patch
@@ -185,13 +234,18 @@ def stream(self:Builder,
     guide:Guide, # A limit to keep
 ): # Yields (estimate, (module numbers, number of the network features)), best first
     "Networks in order of their estimate, over all choices of network features"
-    highest = sum(np.nanmax(s) for s in scores)
-    def products(choice):
-        costs = guide.costs and (lambda k: guide.costs(k, choice))
-        found = class_products(scores, guide.subsets, costs, guide.budgets[choice])
-        return ((total+networks[choice], (numbers, choice)) for total,numbers in found)
-    yield from merge_best([(highest+value, lambda choice=choice: products(choice)) for choice,value in enumerate(networks)])
+    highest = sum(np.nanmax(score) for score in scores)
+    start = partial(self._products, scores, networks, guide)
+    yield from merge_best([(highest+value, partial(start, choice)) for choice,value in enumerate(networks)])
 
+@patch
+def _products(self:Builder, scores, networks, guide, choice):
+    "The stream of one choice of network features"
+    def costs(k): return guide.costs(k, choice)
+    for total,numbers in class_products(scores, guide.subsets, guide.costs and costs, guide.budgets[choice]):
+        yield total+networks[choice], (numbers, choice)
+
+# %% ../nbs/86_builder.ipynb #e09d962a
 @patch
 def numbers_of(self:Builder,
     archs:list, # Networks of the space
@@ -200,14 +254,15 @@ def numbers_of(self:Builder,
     out = set()
     for arch in archs:
         try:
-            numbers = tuple(m.number(s) for m,s in zip(self.space.modules, arch.stages))
+            numbers = tuple(modules.number(stage) for modules,stage in zip(self.space.modules, arch.stages))
             out.add((numbers, self.space.network_choices.index(dict(arch.network))))
-        except ValueError: pass
+        except ValueError: continue # Between the steps
     return out
 
 def _as_candidates(space, items):
     "Candidates from (module numbers, number of the network features)"
-    return Candidates(space, np.array([n for n,_ in items]).reshape(len(items), len(space.stages)), np.array([c for _,c in items], int))
+    numbers = np.array([numbers for numbers,_ in items]).reshape(len(items), len(space.stages))
+    return Candidates(space, numbers, np.array([choice for _,choice in items], int))
 
 # %% ../nbs/86_builder.ipynb #1085daac
 @patch
@@ -217,8 +272,9 @@ def kept(self:Builder,
 ) -> np.ndarray: # (n,) booleans
     "Which networks meet a condition"
     if condition is None or not len(nets): return np.ones(len(nets), bool)
-    return condition({k: self.values(k, nets) for k in condition.columns})
+    return condition({name: self.values(name, nets) for name in condition.columns})
 
+# %% ../nbs/86_builder.ipynb #792f714c
 @patch
 def best(self:Builder,
     name:str, # The column to maximise
@@ -228,28 +284,38 @@ def best(self:Builder,
     tries:int=20_000, # The most networks looked at
     skip:tuple=(), # Columns whose limits do not guide, since they are what is maximised
 ) -> tuple: # (Candidates, (n,) estimates, how many were looked at)
-    "The best networks by estimate that meet a condition; where the estimates lead to none, random networks that meet it"
+    "The best networks by estimate that meet a condition, or random ones where estimates lead to none"
     found, looked = {}, 0
     limits = {k: v for k,v in condition.limits.items() if k!=name and k not in skip} if condition else {}
     guides = self.guides(limits)
     for guide in guides:
-        items, last = self.stream(self.scores(name), self.network_values(name), guide), looked+tries//len(guides)
-        while len(found)<pool and looked<last and (part := list(itertools.islice(items, min(pool, last-looked)))):
-            looked += len(part)
-            part = [o for o in part if o[1] not in known and o[1] not in found]
-            meets = self.kept(_as_candidates(self.space, [item for _,item in part]), condition)
-            found |= {item: estimate for (estimate,item),ok in zip(part, meets) if ok}
+        looked += self._follow(guide, name, condition, known, found, pool, tries//len(guides))
     if not found: found, looked = self._by_chance(name, condition, known), looked+5000
-    best = sorted(found, key=found.get, reverse=True)[:pool]
-    return _as_candidates(self.space, best), np.array([found[o] for o in best]), looked
+    first = sorted(found, key=found.get, reverse=True)[:pool]
+    return _as_candidates(self.space, first), np.array([found[item] for item in first]), looked
+
+# %% ../nbs/86_builder.ipynb #c62321db
+@patch
+def _follow(self:Builder, guide, name, condition, known, found, pool, tries):
+    "Add networks along a guide until `found` holds as many as `pool`; gives how many were looked at"
+    items, looked = self.stream(self.scores(name), self.network_values(name), guide), 0
+    while len(found)<pool and looked<tries:
+        portion = list(itertools.islice(items, min(pool, tries-looked)))
+        if not portion: break
+        looked += len(portion)
+        fresh = [(estimate, item) for estimate,item in portion if item not in known and item not in found]
+        meets = self.kept(_as_candidates(self.space, [item for _,item in fresh]), condition)
+        found.update({item: estimate for (estimate,item),ok in zip(fresh, meets) if ok})
+    return looked
 
 @patch
 def _by_chance(self:Builder, name, condition, known):
     "{numbers: estimate} of random networks that meet a condition"
     nets = self.drawn(5000)
     nets = nets[np.flatnonzero(self.kept(nets, condition))]
-    items = [(tuple(map(int, n)), int(c)) for n,c in zip(nets.numbers, nets.networks)]
-    return {item: value for item,value in zip(items, self.estimate(name, nets) if len(nets) else []) if item not in known}
+    if not len(nets): return {}
+    items = [(tuple(map(int, numbers)), int(choice)) for numbers,choice in zip(nets.numbers, nets.networks)]
+    return {item: estimate for item,estimate in zip(items, self.estimate(name, nets)) if item not in known}
 
 # %% ../nbs/86_builder.ipynb #042ccfee
 def _named(objective):
@@ -263,12 +329,13 @@ def weighted(self:Builder,
     weights:np.ndarray, # One per objective
 ) -> tuple: # (one array per stage, one constant per choice of network features)
     "The values of a trade-off: sum_k w_k s_k / sigma_k"
-    factors = [w*_named(o)[0]/spread for w,o,spread in zip(weights, objectives, spreads)]
+    factors = [weight*_named(o)[0]/spread for weight,o,spread in zip(weights, objectives, spreads)]
     names = [_named(o)[1] for o in objectives]
-    stages = zip(*(self.scores(k) for k in names))
-    scores = [sum(f*s for f,s in zip(factors, stage)) for stage in stages]
-    return scores, sum(f*self.network_values(k) for f,k in zip(factors, names))
+    stages = zip(*(self.scores(name) for name in names))
+    scores = [sum(factor*score for factor,score in zip(factors, stage)) for stage in stages]
+    return scores, sum(factor*self.network_values(name) for factor,name in zip(factors, names))
 
+# %% ../nbs/86_builder.ipynb #6c2fea25
 @patch
 def front(self:Builder,
     objectives:list, # As in `weighted`
@@ -279,9 +346,10 @@ def front(self:Builder,
 ) -> Candidates: # Without a repetition
     "The best networks of every trade-off"
     found = {}
-    for w in simplex(len(objectives), weights):
-        items = (item for _,item in self.stream(*self.weighted(objectives, spreads, w), _no_limit(self)))
-        found |= dict.fromkeys(itertools.islice((o for o in items if o not in known and o not in found), each))
+    for trade_off in simplex(len(objectives), weights):
+        stream = self.stream(*self.weighted(objectives, spreads, trade_off), _no_limit(self))
+        fresh = (item for _,item in stream if item not in known and item not in found)
+        found |= dict.fromkeys(itertools.islice(fresh, each))
     return _as_candidates(self.space, list(found))
 
 # %% ../nbs/86_builder.ipynb #43b60228
@@ -293,10 +361,12 @@ def leaders(self:Builder,
     weights:int, # How many trade-offs
 ) -> list: # Module numbers, one list per stage
     "The modules that lead their stage in some trade-off; with constraints, those of one trade-off fit each other"
-    lead, groups = [{} for _ in self.space.stages], self.space.constraint_groups
-    subsets = self.classes.subsets if groups else [[np.arange(len(m)) for m in self.space.modules]]
-    for w in simplex(len(objectives), weights):
-        scores, _ = self.weighted(objectives, spreads, w)
-        best = max(subsets, key=lambda rows: sum(s[r].max() for s,r in zip(scores, rows)))
-        for found,s,r in zip(lead, scores, best): found |= dict.fromkeys(r[np.argsort(-s[r], kind='stable')[:top]].tolist())
+    lead, subsets = [{} for _ in self.space.stages], self.classes.subsets
+    if not self.space.constraint_groups: subsets = [[np.arange(len(modules)) for modules in self.space.modules]]
+    for trade_off in simplex(len(objectives), weights):
+        scores, _ = self.weighted(objectives, spreads, trade_off)
+        best = max(subsets, key=lambda subset: sum(s[numbers].max() for s,numbers in zip(scores, subset)))
+        for found,score,numbers in zip(lead, scores, best):
+            order = np.argsort(-score[numbers], kind='stable')[:top]
+            found.update(dict.fromkeys(numbers[order].tolist()))
     return [list(found) for found in lead]
