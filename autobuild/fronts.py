@@ -18,9 +18,10 @@ def _larger_is_better(table:pd.DataFrame, objectives:list) -> np.ndarray:
     values = []
     for objective in objectives:
         name = objective.removeprefix('-')
-        if name not in table: raise ValueError(f"objective {objective!r}: no column {name!r}; choose from {list(table)}")
+        if name not in table:
+            raise ValueError(f"objective {objective!r}: no column {name!r}; choose from {list(table)}")
         column = pd.to_numeric(table[name], errors='coerce').to_numpy(float)
-        if np.isnan(column).any(): raise ValueError(f"objective {objective!r}: column {name!r} has values that are no numbers")
+        if np.isnan(column).any(): raise ValueError(f"objective {objective!r}: column {name!r} holds more than numbers")
         values.append(-column if objective.startswith('-') else column)
     return np.column_stack(values)
 
