@@ -43,7 +43,7 @@ def _verified(path:Path, sha256:str) -> Path:
     raise DatasetError(f"file {path.name} is not the published one: {problem}; "
                        f"delete it ({path}) and load the data set again")
 
-# %% ../nbs/25_datasets.ipynb #daff8d85
+# %% ../nbs/25_datasets.ipynb #d595e7b8
 def _differs(content:bytes, sha256:str) -> str:
     "How the hash of a content differs from the published one, if it does; every content passes where no hash is known"
     found = hashlib.sha256(content).hexdigest()
@@ -64,7 +64,7 @@ def _download(name:str, urls:tuple, sha256:str, path:Path) -> Path:
         raise DatasetError(f"data set {name!r} cannot be kept in the folder {path.parent}: {e.strerror or e}") from None
     return path
 
-# %% ../nbs/25_datasets.ipynb #18ac768f
+# %% ../nbs/25_datasets.ipynb #08b93886
 def _first_answer(name:str, file:str, urls:tuple) -> tuple:
     "(address, content) of the first address that answers"
     for url in urls:
@@ -101,7 +101,7 @@ def _read_pickle(path:Path):
         reason = ' '.join(str(e).split()) or type(e).__name__
         raise DatasetError(f"the pickle {path.name} is refused: it is damaged ({reason})") from None
 
-# %% ../nbs/25_datasets.ipynb #c35f8d5d
+# %% ../nbs/25_datasets.ipynb #1ba668f2
 def _check_memo(content:bytes):
     "Refuse a pickle that is torn, or that numbers a value beyond what so few bytes can hold"
     for code,argument,_ in pickletools.genops(content):
@@ -140,7 +140,7 @@ class DatasetEntry:
 
 dataset_registry = {}
 
-# %% ../nbs/25_datasets.ipynb #52601123
+# %% ../nbs/25_datasets.ipynb #fd626443
 def register_dataset(
     name:str, # The name for `load_dataset`; without a colon
     find:Callable|str|Path, # The path of the file, or a function of name, variant and root (or None) that gives it
@@ -164,7 +164,7 @@ def register_dataset(
                                           tuple(variants), rows, dict(quantities or {}))
     return dataset_registry[name]
 
-# %% ../nbs/25_datasets.ipynb #6049b53a
+# %% ../nbs/25_datasets.ipynb #0b27a9b4
 def _file_finder(name:str, path:str|Path) -> Callable:
     "A function that gives this path, or the file of that name in the folder root"
     if not isinstance(path, (str, Path)):
@@ -198,7 +198,7 @@ def load_dataset(
     data.quantities = entry.quantities | data.quantities
     return data
 
-# %% ../nbs/25_datasets.ipynb #38f6f799
+# %% ../nbs/25_datasets.ipynb #cd606010
 def _read_entry(entry:DatasetEntry, name:str, path:Path, variant:str) -> LabelledData:
     "What an entry's reader makes of its file, or a sentence about the file"
     try: data = entry.read(path, variant)
@@ -209,7 +209,7 @@ def _read_entry(entry:DatasetEntry, name:str, path:Path, variant:str) -> Labelle
     if isinstance(data, LabelledData): return data
     raise DatasetError(f"data set {name!r}: its reader gives `LabelledData`, not {type(data).__name__}")
 
-# %% ../nbs/25_datasets.ipynb #fdccd448
+# %% ../nbs/25_datasets.ipynb #800e5353
 def _entry_name(name:str) -> tuple:
     "(data set, one of its tables) that a name stands for"
     base, _, variant = str(name).partition(':')
@@ -239,7 +239,7 @@ _mbconv = dict(stage=dict(width=[4,8,16,32]),
 mnist1d_space = Space('mnist1d', [dict(layers=[1,2,3], **_mbconv)]*3 + [dict(layers=[0,1,2,3], **_mbconv)])
 mnist1d_stem_width, mnist1d_classes = 8, 10
 
-# %% ../nbs/25_datasets.ipynb #6ef176fe
+# %% ../nbs/25_datasets.ipynb #f73576b9
 def mnist1d_node_params(
     node:dict, # A layer's features: width, kernel, expansion, squeeze_excite
     source:dict|None, # Features of the layer it reads; None where it reads the stem
@@ -260,7 +260,7 @@ def mnist1d_end_params(
     "Parameters of an MNIST-1D network's stem and classifier"
     return 3*mnist1d_stem_width + 2*mnist1d_stem_width + (last['width']+1)*mnist1d_classes
 
-# %% ../nbs/25_datasets.ipynb #64316db3
+# %% ../nbs/25_datasets.ipynb #6489bca9
 def _find_shipped(name:str, variant:str='', root=None) -> Path:
     "A table that ships with the package"
     path = Path(str(resources.files('autobuild')/'measured'/f'{name}.csv'))
@@ -297,7 +297,7 @@ def _macro_metrics(record:dict) -> dict:
     seeds = {f'accuracy_seed{i}': accuracy for i,accuracy in enumerate(record['test_acc'])}
     return dict(accuracy=record['mean_acc'], **seeds, params=record['params'], flops=record['flops'])
 
-# %% ../nbs/25_datasets.ipynb #f4e7e465
+# %% ../nbs/25_datasets.ipynb #d9ca3a62
 register_dataset(
     'nas_bench_macro',
     _github('xiusu/NAS-Bench-Macro/61a2bfc2ca0dce04d0997e6cf498047c27d6acf2', 'data/nas-bench-macro_cifar10.json',
@@ -331,7 +331,7 @@ def _accel_arch(blocks:dict) -> Architecture:
     return Architecture([dict({name: blocks[f'block{i}_{field}'] for name,field in fields.items()},
                               layers=[{} for _ in range(blocks[f'block{i}_l'])]) for i in range(7)])
 
-# %% ../nbs/25_datasets.ipynb #75b235ce
+# %% ../nbs/25_datasets.ipynb #86c912a0
 def _accel_metrics(record:dict) -> dict:
     "The metrics of one Accel-NASBench record; a key such as throughput_3090 holds throughput_mean"
     speeds = {k: v[f"{k.partition('_')[0]}_mean"] for k,v in sorted(record['platform_perf'].items())}
@@ -375,7 +375,7 @@ def _read_surrogate(path:Path, variant:str) -> LabelledData:
     metrics = table.drop(columns=['config', 'resolution']).rename(columns=dict(acc='accuracy'))
     return LabelledData(_ofa_space('ofa_pn', 6, [224]), archs, metrics)
 
-# %% ../nbs/25_datasets.ipynb #265b3118
+# %% ../nbs/25_datasets.ipynb #c84b5d52
 _ofa_labels = dict(accuracy='share', latency_gpu='ms', latency_cpu='ms', latency_npu='ms')
 
 register_dataset(
@@ -409,7 +409,7 @@ def _read_graph(path:Path, variant:str) -> LabelledData:
     return LabelledData(Space(name, [dict(topologies=topologies, layer=dict(op=ops))]), list(map(_graph_arch, table)),
                         pd.DataFrame(table.values())[list(metrics)].rename(columns=metrics))
 
-# %% ../nbs/25_datasets.ipynb #cb278a6d
+# %% ../nbs/25_datasets.ipynb #86938216
 def _graph_arch(key:str) -> Architecture:
     "The cell of one NAS-Bench-Graph key"
     layers = [dict(op=_graph_ops[int(digit)]) for digit in key[1:]]
@@ -442,7 +442,7 @@ def _hub(file:str) -> Callable:
     address = 'https://huggingface.co/{}kgmills/AutoBuild/resolve/main/'+file
     return _public(file, '', address.format(''), address.format('datasets/'))
 
-# %% ../nbs/25_datasets.ipynb #c4bffe20
+# %% ../nbs/25_datasets.ipynb #6e511f97
 _authors = dict(source='Mills et al., CVPR 2024; huggingface.co/kgmills/AutoBuild', licence='see the source')
 _published = dict(flops='as published', params='as published')
 for _name,_about in ('ofa_mbv3', 'MobileNetV3'), ('ofa_pn', 'ProxylessNAS'):
