@@ -40,7 +40,7 @@ class Builder:
         self.space, self.contexts, self.columns, self.seed = space, contexts, columns, seed
         self.classes, self._scores, self._exact = Classes(space, by_cost=False), {}, {}
 
-# %% ../nbs/86_builder.ipynb #5cdc28c1
+# %% ../nbs/86_builder.ipynb #59232869
 @patch
 def values(self:Builder,
     name:str, # A column
@@ -85,7 +85,7 @@ def _tables(self:Builder, quantity):
         return [QuantityCosts(quantity, classes, network) for network in self.space.network_choices]
     except ValueError: return None # It guides by its mean in the contexts instead
 
-# %% ../nbs/86_builder.ipynb #8aec9150
+# %% ../nbs/86_builder.ipynb #4cd1d2f5
 @patch
 def _with_each_module(self:Builder, name, stage, context):
     "A context's value with each module of a stage in place; NaN where no layer is left"
@@ -133,7 +133,7 @@ def _effects(self:Builder, name, stage, feature):
         out.append((choice, self.values(name, changed).mean()-self.values(name, present).mean()))
     return out
 
-# %% ../nbs/86_builder.ipynb #0f22108d
+# %% ../nbs/86_builder.ipynb #71ee01f7
 @patch
 def scores(self:Builder,
     name:str, # A column
@@ -145,7 +145,7 @@ def scores(self:Builder,
         self._scores[name] = self._shared_once(name, found)
     return self._scores[name]
 
-# %% ../nbs/86_builder.ipynb #584055c9
+# %% ../nbs/86_builder.ipynb #d840c900
 @patch
 def network_values(self:Builder,
     name:str, # A column
@@ -158,7 +158,7 @@ def network_values(self:Builder,
         means = [self.values(name, archs).mean() for archs in changed]
     return np.array(means)-len(self.space.stages)*centre
 
-# %% ../nbs/86_builder.ipynb #820c43ee
+# %% ../nbs/86_builder.ipynb #e187b2db
 @patch
 def estimate(self:Builder,
     name:str, # A column
@@ -180,7 +180,7 @@ def _no_limit(builder):
     "A guide that lets every network in"
     return Guide(builder.classes.subsets, None, np.full(len(builder.space.network_choices), np.inf))
 
-# %% ../nbs/86_builder.ipynb #9609b7d0
+# %% ../nbs/86_builder.ipynb #99aabe2c
 @patch
 def tightest(self:Builder,
     limits:dict, # Name -> list of ('<' or '>', number), as `Condition.limits` gives them
@@ -194,7 +194,7 @@ def tightest(self:Builder,
             kept[name, op, number] = keeps.mean()
     return min(kept, key=kept.get) if kept else None
 
-# %% ../nbs/86_builder.ipynb #24b7443c
+# %% ../nbs/86_builder.ipynb #1e7037bb
 @patch
 def guides(self:Builder,
     limits:dict, # As in `tightest`
@@ -210,6 +210,7 @@ def guides(self:Builder,
     budgets = sign*(float(number)-self.network_values(name))
     return [Guide(subsets, costs, budgets+margin) for margin in self._margins(name, sign, number)]
 
+# %% ../nbs/86_builder.ipynb #529a1fae
 @patch
 def _exact_guide(self:Builder, name, sign, number):
     "A limit on a quantity with tables"
@@ -245,7 +246,7 @@ def _products(self:Builder, scores, networks, guide, choice):
     for total,numbers in class_products(scores, guide.subsets, guide.costs and costs, guide.budgets[choice]):
         yield total+networks[choice], (numbers, choice)
 
-# %% ../nbs/86_builder.ipynb #e09d962a
+# %% ../nbs/86_builder.ipynb #e18e0f47
 @patch
 def numbers_of(self:Builder,
     archs:list, # Networks of the space
@@ -274,7 +275,7 @@ def kept(self:Builder,
     if condition is None or not len(nets): return np.ones(len(nets), bool)
     return condition({name: self.values(name, nets) for name in condition.columns})
 
-# %% ../nbs/86_builder.ipynb #792f714c
+# %% ../nbs/86_builder.ipynb #a2736e9d
 @patch
 def best(self:Builder,
     name:str, # The column to maximise
@@ -294,7 +295,7 @@ def best(self:Builder,
     first = sorted(found, key=found.get, reverse=True)[:pool]
     return _as_candidates(self.space, first), np.array([found[item] for item in first]), looked
 
-# %% ../nbs/86_builder.ipynb #c62321db
+# %% ../nbs/86_builder.ipynb #bd009bd7
 @patch
 def _follow(self:Builder, guide, name, condition, known, found, pool, tries):
     "Add networks along a guide until `found` holds as many as `pool`; gives how many were looked at"
@@ -335,7 +336,7 @@ def weighted(self:Builder,
     scores = [sum(factor*score for factor,score in zip(factors, stage)) for stage in stages]
     return scores, sum(factor*self.network_values(name) for factor,name in zip(factors, names))
 
-# %% ../nbs/86_builder.ipynb #6c2fea25
+# %% ../nbs/86_builder.ipynb #46be3b97
 @patch
 def front(self:Builder,
     objectives:list, # As in `weighted`

@@ -22,16 +22,18 @@ def _digest(content:bytes): return hashlib.sha256(content).hexdigest()
 def _signed(spec:dict) -> bytes:
     "JSON text that ends in the digest of the rest"
     text = json.dumps(spec, indent=1, ensure_ascii=False)
-    return json.dumps(spec|dict(digest=_digest(text.encode())), indent=1, ensure_ascii=False).encode()
+    signed = spec|dict(digest=_digest(text.encode()))
+    return json.dumps(signed, indent=1, ensure_ascii=False).encode()
 
+# %% ../nbs/88_store.ipynb #2ad04c19
 def _put_in_place(path:Path, content:bytes):
     "Write a file so that it is there whole or not at all, also after a loss of power"
     part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:
-        with open(part, 'wb') as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
+        with open(part, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError as e: raise StoreError(f"file {path} cannot be written: {e.strerror or e}") from None
     finally: part.unlink(missing_ok=True)
@@ -47,6 +49,7 @@ def check_place(
     _put_in_place(path/'.try', b'')
     (path/'.try').unlink(missing_ok=True)
 
+# %% ../nbs/88_store.ipynb #d928240a
 def write_model(
     path:str|Path, # A folder, made if it is not there
     spec:dict, # What JSON can hold
@@ -55,11 +58,13 @@ def write_model(
 ):
     "Write a model; until the last step the folder holds the one before. Raises `StoreError`"
     check_place(path)
-    path, contents = Path(path), dict(safetensors=save_tensors({k: v.detach().cpu().contiguous() for k,v in tensors.items()}), csv=table.encode())
+    path, tensors = Path(path), {name: tensor.detach().cpu().contiguous() for name,tensor in tensors.items()}
+    contents = dict(safetensors=save_tensors(tensors), csv=table.encode())
     digests = {kind: _digest(content) for kind,content in contents.items()}
     names = {kind: f'model-{digest[:12]}.{kind}' for kind,digest in digests.items()}
     for kind,content in contents.items(): _put_in_place(path/names[kind], content)
-    _put_in_place(path/'model.json', _signed(dict(format=format_number, files=names, digests=digests, **spec)))
+    signed = _signed(dict(format=format_number, files=names, digests=digests, **spec))
+    _put_in_place(path/'model.json', signed) # The step that replaces the model
     for old in path.glob('model-*'):
         if old.name not in names.values(): old.unlink(missing_ok=True)
 
@@ -67,20 +72,25 @@ def write_model(
 def _read(path:Path, name:str) -> bytes:
     "A file of a model's folder"
     try: return (path/name).read_bytes()
-    except OSError as e: raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {name}: {e.strerror or e}") from None
+    except OSError as e:
+        reason = f'{name}: {e.strerror or e}'
+        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason}") from None
 
 def _read_spec(path:Path) -> dict:
     "The checked content of model.json"
-    broken = StoreError(f"folder {path} does not hold a saved AutoBuild model: model.json is damaged or was edited; save the model again")
+    broken = StoreError(f"folder {path} does not hold a saved AutoBuild model: "
+                        "model.json is damaged or was edited; save the model again")
     try: spec = json.loads(_read(path, 'model.json'))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError): raise broken from None
     if not isinstance(spec, dict): raise broken
     if spec.get('format')!=format_number:
-        raise StoreError(f"folder {path} holds a model of format {spec.get('format')!r}, and this version reads format {format_number}; fit and save it again")
+        raise StoreError(f"folder {path} holds a model of format {spec.get('format')!r}, "
+                         f"and this version reads format {format_number}; fit and save it again")
     digest = spec.pop('digest', None)
     if digest!=json.loads(_signed(spec))['digest']: raise broken
     return spec
 
+# %% ../nbs/88_store.ipynb #d38e991a
 def read_model(
     path:str|Path, # A folder that `write_model` wrote
 ) -> tuple: # (what JSON held, name -> tensor, the path of the table)
