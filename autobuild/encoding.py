@@ -18,7 +18,7 @@ class Batch:
         codes:torch.Tensor, # (nodes, categories) whole numbers
         values:torch.Tensor, # (nodes, continuous features) between 0 and 1
         sizes:torch.Tensor, # (graphs,) nodes of each graph
-        edges:torch.Tensor|None=None, # (2, edges): sources and targets, by ascending target; None for chains, where each node reads the one before
+        edges:torch.Tensor|None=None, # (2, edges) sources and targets, by ascending target; None for chains
     ):
         self.codes, self.values, self.sizes, self.edges = codes, values, sizes, edges
         self.graph = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
@@ -32,10 +32,11 @@ class Batch:
 
     def __len__(self): return len(self.sizes)
 
-    @property
-    def is_chain(self) -> bool: # True where every node reads only the node before it
-        "Whether the fast path applies"
-        return self.edges is None
+# %% ../nbs/10_encoding.ipynb #c298ae9e
+@patch(as_prop=True)
+def is_chain(self:Batch) -> bool: # True where every node reads only the node before it
+    "Whether the fast path applies"
+    return self.edges is None
 
 # %% ../nbs/10_encoding.ipynb #eb496597
 @patch(as_prop=True)
@@ -45,7 +46,8 @@ def sources(self:Batch) -> torch.Tensor: # (slots, nodes), -1 where empty
     if self.is_chain: return (every-1).masked_fill(self.first, -1)[None]
     source, target = self.edges
     degree = torch.bincount(target, minlength=len(every))
-    slot = torch.arange(len(target), device=target.device)-(degree.cumsum(0)-degree)[target]
+    first_edge = degree.cumsum(0)-degree # Edges are sorted by target
+    slot = torch.arange(len(target), device=target.device)-first_edge[target]
     table = torch.full((max(1, int(degree.max())), len(every)), -1, device=target.device)
     table[slot,target] = source
     return table
@@ -80,6 +82,7 @@ def select(self:Batch,
         edges = self.edges[:,_runs(self.edge_starts[graphs], count)]+torch.repeat_interleave(moved, count)
     return Batch(self.codes[nodes], self.values[nodes], sizes, edges)
 
+# %% ../nbs/10_encoding.ipynb #ca3f2327
 @patch
 def to(self:Batch,
     device:str|torch.device, # Where the tensors should live
@@ -97,27 +100,33 @@ class Encoder:
     ):
         self.space, self.device, self.continuous = space, device, space.continuous
         self.is_chain = all(s.is_chain for s in space.stages)
-        self.categories = {k: v for k,v in space.categories.items() if k not in self.continuous}
-        if not self.is_chain: self.categories = dict.fromkeys(('sources', 'readers'), tuple(range(5))) | self.categories
+        degrees = {} if self.is_chain else dict.fromkeys(('sources', 'readers'), tuple(range(5)))
+        self.categories = degrees | {k: v for k,v in space.categories.items() if k not in self.continuous}
         self._codes = {k: {choice: i for i,choice in enumerate(v)} for k,v in self.categories.items()}
-        every = {f.name: f for s in space.stages for f in [*s.stage.values(), *s.layer.values()]} | space.network
-        self.scale = {k: (every[k].low, every[k].high-every[k].low) for k in self.continuous}
+        features = {f.name: f for s in space.stages for f in [*s.stage.values(), *s.layer.values()]} | space.network
+        self.scale = {k: (features[k].low, features[k].high-features[k].low) for k in self.continuous}
         self._tables = {}
 
-    def scaled(self, name:str, value:float) -> float: # Between 0 and 1
-        "A continuous feature's value on the scale of its interval"
-        low, span = self.scale[name]
-        return (value-low)/span
+# %% ../nbs/10_encoding.ipynb #e39ec70d
+@patch
+def scaled(self:Encoder,
+    name:str, # A continuous feature
+    value:float, # In its own units
+) -> float: # Between 0 and 1
+    "A continuous feature's value on the scale of its interval"
+    low, span = self.scale[name]
+    return (value-low)/span
 
 # %% ../nbs/10_encoding.ipynb #6071b0e5
 def with_degrees(
     arch:Architecture, # A network
 ) -> list: # One dict of features per node, `sources` and `readers` before the rest
     "What every node is, how many nodes it reads and how many read it, 4 standing for 4 or more"
-    nodes = arch.rows
-    readers, sources = (np.bincount([e[k] for e in arch.edges], minlength=len(nodes)).clip(max=4) for k in (0, 1))
-    return [dict(sources=int(i), readers=int(o))|node for node,i,o in zip(nodes, sources, readers)]
+    nodes, edges = arch.rows, np.array(arch.edges, int).reshape(-1, 2)
+    readers, sources = (np.bincount(ends, minlength=len(nodes)).clip(max=4).tolist() for ends in edges.T)
+    return [dict(sources=read, readers=reading)|node for node,read,reading in zip(nodes, sources, readers)]
 
+# %% ../nbs/10_encoding.ipynb #ecabfe43
 @patch
 def rows(self:Encoder,
     arch:Architecture, # An architecture that the space allows
@@ -135,23 +144,24 @@ def part(self:Encoder,
     lacking:tuple=(), # Names of features that are absent: they take the code of None
 ) -> tuple: # (codes, values) on the encoder's device: (choices, categories), (choices, continuous)
     "What some features contribute to a node's codes and values; 0 in every other column"
-    lack = dict.fromkeys(lacking)
-    codes = [[known[o[k]] if k in o else 0 for k,known in self._codes.items()] for o in (lack|c for c in choices)]
-    values = [[self.scaled(k, c[k]) if k in c else 0. for k in self.continuous] for c in choices]
-    shape = len(choices), -1
-    return (torch.tensor(codes, device=self.device).reshape(*shape) if self._codes else torch.zeros(len(choices), 0),
-            torch.tensor(values, dtype=torch.float32, device=self.device).reshape(len(choices), len(self.continuous)))
+    named = [dict.fromkeys(lacking)|choice for choice in choices]
+    codes = [[known[choice[k]] if k in choice else 0 for k,known in self._codes.items()] for choice in named]
+    values = [[self.scaled(k, choice[k]) if k in choice else 0. for k in self.continuous] for choice in choices]
+    codes = torch.tensor(codes, dtype=torch.long, device=self.device)
+    values = torch.tensor(values, dtype=torch.float32, device=self.device)
+    return codes.reshape(len(choices), len(self._codes)), values.reshape(len(choices), len(self.continuous))
 
+# %% ../nbs/10_encoding.ipynb #9513eb30
 @patch
 def tables(self:Encoder,
     stage:int, # From 1, a chain
-) -> dict: # `stage`, `layer` and `place` (a row per layer), each as `part` gives it; a node's codes are their sum with the network's
-    "What the choices of a stage contribute to its nodes; kept"
+) -> dict: # `stage`, `layer` and `place`, each as `part` gives it
+    "What the choices of a stage contribute to its nodes, whose codes are their sum with the network's; kept"
     if stage not in self._tables:
         spec, modules = self.space.stages[stage-1], self.space.modules[stage-1]
-        have = {'stage', 'layer', *self.space.network, *spec.stage, *spec.layer}
+        present = {'stage', 'layer', *self.space.network, *spec.stage, *spec.layer}
+        lacking = tuple(k for k in self.categories if k not in present)
         places = [dict(stage=stage, layer=i) for i in range(1, max(spec.counts)+1)]
-        lacking = tuple(k for k in self.categories if k not in have)
         self._tables[stage] = dict(stage=self.part(modules.stage_choices), layer=self.part(modules.layer_choices),
                                    place=self.part(places, lacking))
     return self._tables[stage]
@@ -162,30 +172,47 @@ def _node_sum(*parts):
     codes, values = zip(*parts)
     return sum(codes), sum(values)
 
+def _picked(table, rows):
+    "Rows of a table of codes and values"
+    return tuple(x[torch.as_tensor(rows, device=x.device)] for x in table)
+
+def _module_nodes(encoder, stage, topology, numbers):
+    "(codes, values), (modules, layers, columns) each, of modules of one topology, without the network's part"
+    modules, table = encoder.space.modules[stage-1], encoder.tables(stage)
+    of_stage, *of_layers = np.unravel_index(numbers-modules.starts[topology], modules.shapes[topology])
+    return _node_sum(_picked(table['stage'], of_stage[:,None]), _picked(table['layer'], np.stack(of_layers, 1)),
+                     _picked(table['place'], np.arange(len(of_layers))))
+
+# %% ../nbs/10_encoding.ipynb #91b73a73
+def _topologies(space, numbers):
+    "The topology (its place in the stage's list) and the layer count of every module, (networks, stages) each"
+    pairs = list(zip(space.modules, numbers.T))
+    topologies = [np.searchsorted(modules.starts, column, side='right')-1 for modules,column in pairs]
+    counts = [np.array([n for n,_ in m.stage.topologies])[t] for m,t in zip(space.modules, topologies)]
+    return np.stack(topologies, 1), np.stack(counts, 1)
+
+# %% ../nbs/10_encoding.ipynb #43f2ba5f
 @patch
 def candidates(self:Encoder,
     nets:Candidates, # Networks of chains, given by the numbers of their modules
 ) -> Batch: # On the encoder's device
     "Encode networks from tables, without building one of them"
-    network, spaces = self.part(self.space.network_choices), self.space.modules
-    kinds = np.stack([np.searchsorted(m.starts, n, side='right')-1 for m,n in zip(spaces, nets.numbers.T)], 1)
-    layers = np.stack([np.array([n for n,_ in m.stage.topologies])[k] for m,k in zip(spaces, kinds.T)], 1)
-    first = np.cumsum(layers.ravel()).reshape(layers.shape)-layers
+    topologies, layers = _topologies(self.space, nets.numbers)
+    first = np.cumsum(layers.ravel()).reshape(layers.shape)-layers # Row of each module's first node
+    network = self.part(self.space.network_choices)
     codes = torch.empty(int(layers.sum()), len(self.categories), dtype=torch.long, device=self.device)
     values = torch.empty(len(codes), len(self.continuous), device=self.device)
-    for u,kind in ((u, kind) for u,m in enumerate(spaces) for kind,(n,_) in enumerate(m.stage.topologies) if n):
-        rows = np.flatnonzero(kinds[:,u]==kind)
-        count, table = spaces[u].stage.topologies[kind][0], self.tables(u+1)
-        chosen, *layer = np.unravel_index(nets.numbers[rows,u]-spaces[u].starts[kind], spaces[u].shapes[kind])
-        pick = lambda part, index: tuple(x[torch.as_tensor(index, device=self.device)] for x in part)
-        nodes = _node_sum(pick(network, nets.networks[rows,None]), pick(table['stage'], chosen[:,None]),
-                          pick(table['layer'], np.stack(layer, 1)), pick(table['place'], np.arange(count)))
-        where = torch.as_tensor(first[rows,u,None]+np.arange(count), device=self.device)
-        codes[where], values[where] = nodes
+    for u,modules in enumerate(self.space.modules):
+        for topology,(count,_) in enumerate(modules.stage.topologies):
+            if not count: continue # A stage that is left out has no nodes
+            rows = np.flatnonzero(topologies[:,u]==topology)
+            nodes = _module_nodes(self, u+1, topology, nets.numbers[rows,u])
+            where = torch.as_tensor(first[rows,u,None]+np.arange(count), device=self.device)
+            codes[where], values[where] = _node_sum(_picked(network, nets.networks[rows,None]), nodes)
     return Batch(codes, values, torch.as_tensor(layers.sum(1), device=self.device))
 
 # %% ../nbs/10_encoding.ipynb #34d4c91b
-def _edges(archs:list, starts:np.ndarray) -> torch.Tensor:
+def _edges(archs, starts):
     "The (2, edges) table of whose output each node reads, by target"
     pairs = sorted((start+j, start+i) for a,start in zip(archs, starts.tolist()) for i,j in a.edges)
     return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T.flip(0).contiguous()
@@ -198,9 +225,9 @@ def __call__(self:Encoder,
     if isinstance(archs, Candidates) and self.is_chain: return self.candidates(archs)
     rows = [self.rows(a) for a in archs]
     sizes = np.array([len(r) for r in rows])
-    flat = [node for r in rows for node in r]
-    codes = torch.tensor([c for c,_ in flat], dtype=torch.long).reshape(len(flat), len(self.categories))
-    values = torch.tensor([v for _,v in flat], dtype=torch.float32).reshape(len(flat), len(self.continuous))
+    nodes = [node for r in rows for node in r]
+    codes = torch.tensor([c for c,_ in nodes], dtype=torch.long).reshape(len(nodes), len(self.categories))
+    values = torch.tensor([v for _,v in nodes], dtype=torch.float32).reshape(len(nodes), len(self.continuous))
     is_chain = all('edges' not in s for a in archs for s in a.stages)
     edges = None if is_chain else _edges(archs, np.cumsum(sizes)-sizes)
     return Batch(codes, values, torch.as_tensor(sizes), edges).to(self.device)
@@ -221,31 +248,33 @@ class StageGrid:
         "A table (choices, columns) as (1, ..., choices, ..., 1, columns), its choices along one axis of the grid"
         return tuple(x.reshape(*[1]*axis, len(x), *[1]*(self.layers-axis), x.shape[-1]) for x in part)
 
-    def module(self,
-        network:dict, # Features of the whole network
-    ) -> list: # (codes, values) for each of the module's layers
-        "The module's nodes, layer i varying along its own axis"
-        table, whole = self.encoder.tables(self.stage), self._on_axes(self.encoder.part([network]), 0)
-        shared = _node_sum(whole, self._on_axes(table['stage'], 0))
-        place = lambda i: self._on_axes(tuple(x[i:i+1] for x in table['place']), 0)
-        return [_node_sum(shared, self._on_axes(table['layer'], i+1), place(i)) for i in range(self.layers)]
+# %% ../nbs/10_encoding.ipynb #fa9af932
+@patch
+def module(self:StageGrid,
+    network:dict, # Features of the whole network
+) -> list: # (codes, values) for each of the module's layers
+    "The module's nodes, layer i varying along its own axis"
+    table, whole = self.encoder.tables(self.stage), self._on_axes(self.encoder.part([network]), 0)
+    shared = _node_sum(whole, self._on_axes(table['stage'], 0))
+    places = [self._on_axes([x[i:i+1] for x in table['place']], 0) for i in range(self.layers)]
+    return [_node_sum(shared, self._on_axes(table['layer'], i+1), place) for i,place in enumerate(places)]
 
 # %% ../nbs/10_encoding.ipynb #ca673fae
 @patch
 def inside(self:StageGrid,
     context:Architecture, # Whose stage is replaced
 ) -> tuple: # (nodes, first, last): positions of the module in the chain
-    "The context's nodes with the module in place; those constrained to equal a feature of the module's stage vary with it"
+    "The context's nodes with the module in place; those constrained to equal the module's stage vary with it"
     space, modules = self.encoder.space, self.modules
-    follows = any(u==self.stage for group in space.constraint_groups for u,_ in group)
+    follows = any(stage==self.stage for group in space.constraint_groups for stage,_ in group)
     choices = modules.stage_choices if follows else modules.stage_choices[:1]
     layers = modules.layer_choices[:1]*self.layers
-    nets = [space.with_module(context, self.stage, dict(choice, layers=layers)) for choice in choices]
-    batch = self.encoder(nets)
-    around = [self._on_axes((batch.codes[i::len(batch.codes)//len(nets)], batch.values[i::len(batch.values)//len(nets)]), 0)
-              for i in range(len(batch.codes)//len(nets))]
-    first = sum(len(s['layers']) for s in context.stages[:self.stage-1])
-    return around[:first]+self.module(context.network)+around[first+self.layers:], first, first+self.layers
+    batch = self.encoder([space.with_module(context, self.stage, dict(choice, layers=layers)) for choice in choices])
+    count = len(batch.codes)//len(choices) # Nodes of each of these networks
+    around = [self._on_axes((batch.codes[i::count], batch.values[i::count]), 0) for i in range(count)]
+    first = sum(len(stage['layers']) for stage in context.stages[:self.stage-1])
+    last = first+self.layers
+    return around[:first]+self.module(context.network)+around[last:], first, last
 
 # %% ../nbs/10_encoding.ipynb #e824bac1
 def receptive_field(

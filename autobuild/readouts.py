@@ -7,8 +7,8 @@ __all__ = ['readouts', 'Reading', 'context', 'regressor', 'both', 'Predictor', '
            'chain_embeddings']
 
 # %% ../nbs/65_readouts.ipynb #c241f547
-import itertools, math
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
@@ -28,14 +28,31 @@ class Reading:
     linear:torch.Tensor # (1 or members, n) the linear part
     share:float # Of the linear part in a prediction, from 0 to 1
 
-    @property
-    def late(self) -> torch.Tensor: # (members, n)
-        "The mean of z over hops 2 to M, which have seen modules of three layers and more"
-        return self.z[min(2, len(self.z)-1):].mean(0)
+# %% ../nbs/65_readouts.ipynb #46e8193d
+@patch(as_prop=True)
+def late(self:Reading) -> torch.Tensor: # (members, n)
+    "The mean of z over hops 2 to M, which have seen modules of three layers and more"
+    return self.z[min(2, len(self.z)-1):].mean(0)
 
-def context(reading): return reading.late
-def regressor(reading): return reading.y
-def both(reading): return torch.lerp((reading.late+reading.y)/2, reading.linear.expand_as(reading.y), reading.share)
+# %% ../nbs/65_readouts.ipynb #20f6207a
+def context(
+    reading:Reading, # Of n networks
+) -> torch.Tensor: # (members, n)
+    "The mean standardised norm of the late hops"
+    return reading.late
+
+def regressor(
+    reading:Reading, # Of n networks
+) -> torch.Tensor: # (members, n)
+    "The regressor"
+    return reading.y
+
+def both(
+    reading:Reading, # Of n networks
+) -> torch.Tensor: # (members, n)
+    "The mean of the two, blended with the linear part"
+    return torch.lerp((reading.late+reading.y)/2, reading.linear.expand_as(reading.y), reading.share)
+
 readouts = dict(both=both, context=context, regressor=regressor)
 
 # %% ../nbs/65_readouts.ipynb #c598f6f9
@@ -47,24 +64,29 @@ class Predictor:
     encoder:Encoder # Of the space, on the network's device
     readout:str='both' # A name in `readouts`
 
-    @property
-    def space(self) -> Space: # The encoder's
-        "Whose networks it reads"
-        return self.encoder.space
+# %% ../nbs/65_readouts.ipynb #c50985cb
+@patch(as_prop=True)
+def space(self:Predictor) -> Space: # The encoder's
+    "Whose networks it reads"
+    return self.encoder.space
 
-    @property
-    def device(self) -> torch.device: # The network's
-        "Where it computes"
-        return self.net.out.device
+@patch(as_prop=True)
+def device(self:Predictor) -> torch.device: # The network's
+    "Where it computes"
+    return self.net.out.device
 
-    @property
-    def hops(self) -> int: # M, at least 1
-        "How many message-passing layers it has"
-        return len(self.net.layers)
+@patch(as_prop=True)
+def hops(self:Predictor) -> int: # M, at least 1
+    "How many message-passing layers it has"
+    return len(self.net.layers)
 
-    def with_readout(self, readout:str): # `Predictor`
-        "The same ensemble under another read-out"
-        return Predictor(self.net, self.shift, self.encoder, readout)
+# %% ../nbs/65_readouts.ipynb #242e093c
+@patch
+def with_readout(self:Predictor,
+    readout:str, # A name in `readouts`
+) -> Predictor: # Shares network, statistics and encoder
+    "The same ensemble under another read-out"
+    return replace(self, readout=readout)
 
 # %% ../nbs/65_readouts.ipynb #fca983af
 @patch
@@ -75,16 +97,18 @@ def read_batch(self:Predictor,
     "What the ensemble says of a batch"
     norms, pooled = self.net.embeddings(batch)
     graphs = graph_mean(norms, batch)
-    z = torch.stack([self.shift.graph_z(o, hop) for hop,o in enumerate(graphs)])
+    z = torch.stack([self.shift.graph_z(graph_norms, hop) for hop,graph_norms in enumerate(graphs)])
     return Reading(z, self.net.regress(pooled), self.net.linear.total(batch)[None], float(self.net.linear.share))
 
+# %% ../nbs/65_readouts.ipynb #8106e335
 @patch
 def read(self:Predictor,
     archs:list, # Networks of the space, or `Candidates`
     chunk:int=2048, # Networks at a time
 ): # Yields `Reading`s, in order
     "What the ensemble says of networks"
-    for i in range(0, len(archs), chunk): yield self.read_batch(self.encoder(archs[i:i+chunk]))
+    for start in range(0, len(archs), chunk):
+        yield self.read_batch(self.encoder(archs[start:start+chunk]))
 
 # %% ../nbs/65_readouts.ipynb #9abd8da8
 @patch
@@ -99,7 +123,8 @@ def members(self:Predictor,
     archs:list, # Networks of the space, or `Candidates`
 ) -> np.ndarray: # (members, n) in label units
     "What every member predicts"
-    return np.concatenate([self.shift.rescale(self.verdict(r)).cpu().numpy() for r in self.read(archs)], 1)
+    parts = [self.shift.rescale(self.verdict(reading)) for reading in self.read(archs)]
+    return np.concatenate([part.cpu().numpy() for part in parts], 1)
 
 @patch
 def predict(self:Predictor,
@@ -108,6 +133,7 @@ def predict(self:Predictor,
     "The mean over the members"
     return self.members(archs).mean(0)
 
+# %% ../nbs/65_readouts.ipynb #de3cf12b
 @patch
 @torch.no_grad()
 def node_norms(self:Predictor,
@@ -116,13 +142,19 @@ def node_norms(self:Predictor,
     chunk:int=20_000, # About how many nodes at a time
 ) -> np.ndarray: # (members, nodes of all networks) in standard deviations of the training nodes
     "Standardised node norms at one hop"
-    part, out = np.cumsum([len(a.rows) for a in archs])//chunk, []
-    for rows in np.split(np.arange(len(archs)), np.flatnonzero(np.diff(part))+1):
+    portions = np.cumsum([len(arch.rows) for arch in archs])//chunk # Which portion a network belongs to
+    found = []
+    for rows in np.split(np.arange(len(archs)), np.flatnonzero(np.diff(portions))+1):
         norms, _ = self.net.embeddings(self.encoder([archs[i] for i in rows]))
-        out.append(self.shift.node_z(norms[hop], hop).cpu().numpy())
-    return np.concatenate(out, 1)
+        found.append(self.shift.node_z(norms[hop], hop).cpu().numpy())
+    return np.concatenate(found, 1)
 
 # %% ../nbs/65_readouts.ipynb #c4f46658
+def _rank_correlation(said, labels):
+    "Spearman's; 0 where the same is said of all"
+    from scipy.stats import spearmanr
+    return spearmanr(said, labels)[0] if np.ptp(said) else 0.
+
 def held_out(
     predictor:Predictor, # Trained
     batch:Batch, # All labelled networks
@@ -131,15 +163,16 @@ def held_out(
     linear:np.ndarray, # (members, n) linear fits to each member's rows
 ) -> pd.Series|None: # Index `prediction`, `y'`, `hop 0`, ...; None where nothing was left out
     "Spearman between labels and what is said of a network by the members that did not train on it, over all networks"
-    from scipy.stats import spearmanr
-    out = left_out(rows, len(labels))
-    judged = out.any(0)
+    judges = left_out(rows, len(labels))
+    judged = judges.any(0)
     if judged.sum()<3 or np.ptp(labels[judged])==0: return None
     reading = predictor.read_batch(batch)
-    reading = Reading(reading.z, reading.y, torch.as_tensor(linear).to(reading.y), reading.share)
-    every = {'prediction': predictor.verdict(reading), "y'": reading.y} | {f'hop {m}': z for m,z in enumerate(reading.z)}
-    pooled = {k: np.where(out, x.cpu().numpy(), 0).sum(0)/np.maximum(out.sum(0), 1) for k,x in every.items()}
-    return pd.Series({k: spearmanr(x[judged], labels[judged])[0] if np.ptp(x[judged]) else 0. for k,x in pooled.items()})
+    reading = replace(reading, linear=torch.as_tensor(linear).to(reading.y)) # A fit that saw no label it is judged by
+    said = {'prediction': predictor.verdict(reading), "y'": reading.y}
+    said |= {f'hop {hop}': z for hop,z in enumerate(reading.z)}
+    sums = {name: np.where(judges, values.cpu().numpy(), 0).sum(0) for name,values in said.items()}
+    means = {name: (values/np.maximum(judges.sum(0), 1))[judged] for name,values in sums.items()}
+    return pd.Series({name: _rank_correlation(values, labels[judged]) for name,values in means.items()})
 
 # %% ../nbs/65_readouts.ipynb #8938addd
 def new_network(
@@ -150,17 +183,19 @@ def new_network(
     seed:int, # Fixes the initial parameters
 ) -> HopNetwork: # Untrained, on the encoder's device
     "A network that fits an encoder; its linear part has a weight for every choice at every stage and layer"
-    choices, names = [len(o) for o in encoder.categories.values()], list(encoder.categories)
+    names, choices = list(encoder.categories), [len(known) for known in encoder.categories.values()]
     places = tuple(names.index(k) for k in ('stage', 'layer') if k in names)
     return HopNetwork(choices, len(encoder.continuous), ensemble, width, hops, seed, places).to(encoder.device)
 
-def _linear_part(net, batch, labels, rows, predictor, share):
-    "Fit the linear part and set its share, found on networks that were left out if it is None: (members, n) fits to each member's rows"
-    fits = np.asarray(net.linear.fit(batch, labels, rows))
+# %% ../nbs/65_readouts.ipynb #146dbd36
+def _fit_linear_part(predictor, batch, labels, rows, share):
+    "Fit the linear part and set its share, which None finds; gives the (members, n) fits to each member's rows"
+    part = predictor.net.linear
+    fits = np.asarray(part.fit(batch, labels, rows))
     if share is None:
         reading = predictor.read_batch(batch)
         share = linear_share(labels, ((reading.late+reading.y)/2).cpu().numpy(), fits, rows)
-    net.linear.share.fill_(share)
+    part.share.fill_(share)
     return fits
 
 # %% ../nbs/65_readouts.ipynb #1a9c4783
@@ -169,6 +204,12 @@ def _diverged(recipe, labels):
     return ValueError(f'the training diverged (lr={recipe.lr:g}, weight_decay={recipe.weight_decay:g}, '
                       f'labels from {labels.min():g} to {labels.max():g}): '
                       'labels of a moderate size and a smaller lr would help')
+
+def _standardised(labels, recipe):
+    "Labels with mean 0 and standard deviation 1"
+    with np.errstate(all='ignore'): standardised = (labels-labels.mean())/labels.std()
+    if not np.isfinite(standardised).all(): raise _diverged(recipe, labels)
+    return standardised
 
 # %% ../nbs/65_readouts.ipynb #d92079dc
 def fit_predictor(
@@ -186,47 +227,47 @@ def fit_predictor(
 ) -> tuple: # (Predictor, what `held_out` says)
     "Train an ensemble; raises ValueError if the training diverges"
     labels, rows = np.asarray(labels, float), folds(len(archs), ensemble, seed)
-    with np.errstate(all='ignore'): y = (labels-labels.mean())/labels.std()
-    if not np.isfinite(y).all(): raise _diverged(recipe, labels)
+    standardised = _standardised(labels, recipe)
     net, batch = new_network(encoder, ensemble, width, hops, seed), encoder(archs)
-    train_network(net, batch, y, rows, recipe, seed, progress)
+    train_network(net, batch, standardised, rows, recipe, seed, progress)
     predictor = Predictor(net, Shift.fit(net, batch, archs, labels), encoder, readout)
     reading = predictor.read_batch(batch)
     if not torch.isfinite(reading.late+reading.y).all(): raise _diverged(recipe, labels)
-    fits = _linear_part(net, batch, y, rows, predictor, linear)
+    fits = _fit_linear_part(predictor, batch, standardised, rows, linear)
     return predictor, held_out(predictor, batch, labels, rows, fits)
 
 # %% ../nbs/65_readouts.ipynb #345ab062
-def _on_grid(f, x):
-    "Apply `f`, which maps (members, n, width), to x of shape (members, *grid, width)"
-    y = f(x.reshape(len(x), -1, x.shape[-1]))
-    return y.reshape(*x.shape[:-1], y.shape[-1])
+def _on_grid(x, like):
+    "(members, n, width) as (members, *grid, width), the grid that of a tensor like it"
+    return x.reshape(*like.shape[:-1], x.shape[-1])
 
+def _message_step(layer, h):
+    "One message-passing layer: every position of the chains reads itself and the one before"
+    projected = [layer.project(node.flatten(1, -2)) for node in h]
+    source = [_on_grid(offered, node) for (offered,_),node in zip(projected, h)]
+    target = [_on_grid(asked, node) for (_,asked),node in zip(projected, h)]
+    read = [attend([source[i], *source[i-1:i]], target[i], layer.attention, [None]) for i in range(len(h))]
+    return [_on_grid(layer.normalize(node.flatten(1, -2)), node) for node in read]
+
+# %% ../nbs/65_readouts.ipynb #68ce82dd
 def chain_embeddings(
     net:HopNetwork, # Trained, in evaluation mode
-    nodes:list, # (codes, values) per position along the chain: (*grid, categories), (*grid, continuous), of length 1 where nothing varies
+    nodes:list, # Per position along the chain (codes, values): (*grid, categories), (*grid, continuous)
 ): # Yields, hop by hop, a list with one (members, *grid, width) tensor per position
-    "Node embeddings of a whole grid of chains"
+    "Node embeddings of a whole grid of chains; an axis has length 1 where nothing varies"
     h = []
     for codes,values in nodes:
         embedded = net.embed(codes.flatten(0, -2), values.flatten(0, -2))
         h.append(embedded.reshape(len(embedded), *codes.shape[:-1], embedded.shape[-1]))
     yield h
     for layer in net.layers:
-        source = [_on_grid(lambda x: layer.project(x)[0], o) for o in h]
-        target = [_on_grid(lambda x: layer.project(x)[1], o) for o in h]
-        read = [attend([source[p]]+source[p-1:p], target[p], layer.attention, [None]) for p in range(len(h))] # itself, and the node before
-        out = [_on_grid(layer.normalize, o) for o in read]
+        out = _message_step(layer, h)
         h = [new+old for new,old in zip(out, h)] if layer.residual else out
         yield h
 
-# %% ../nbs/65_readouts.ipynb #957c34fd
-def _grid_mean(tensors, shape):
-    "Mean over positions of tensors that broadcast to one shape; small ones first, since their sums are cheap"
-    return (sum(sorted(tensors, key=torch.numel))/len(tensors)).expand(shape)
-
+# %% ../nbs/65_readouts.ipynb #76085375
 def _grid_parts(nodes, shape, most=30_000):
-    "Slices of a grid along its first axes, none of more than `most` modules, in the order of the modules' numbers: (nodes, shape) each"
+    "Yields (nodes, shape): slices of a grid, none of more than `most` modules, in the order of the modules' numbers"
     axis = next((a for a,n in enumerate(shape) if n>1), None)
     if axis is None or math.prod(shape)<=most:
         yield nodes, shape
@@ -235,16 +276,24 @@ def _grid_parts(nodes, shape, most=30_000):
         part = [tuple(x.narrow(axis, i, 1) if x.shape[axis]>1 else x for x in node) for node in nodes]
         yield from _grid_parts(part, (*shape[:axis], 1, *shape[axis+1:]), most)
 
+# %% ../nbs/65_readouts.ipynb #957c34fd
+def _grid_mean(tensors, shape):
+    "Mean over positions of tensors that broadcast to one shape; small ones first, since their sums are cheap"
+    return (sum(sorted(tensors, key=torch.numel))/len(tensors)).expand(shape)
+
 @torch.no_grad()
 def _read_part(predictor, nodes, shape):
     "The `Reading` of one part of a grid"
-    net, norms, full = predictor.net, [], (len(predictor.net.out), *shape)
-    for h in chain_embeddings(net, nodes): norms.append(_grid_mean([o.sum(-1) for o in h], full).flatten(1))
-    z = torch.stack([predictor.shift.graph_z(o, hop) for hop,o in enumerate(norms)])
+    net, z = predictor.net, []
+    full = (len(net.out), *shape)
+    for hop,h in enumerate(chain_embeddings(net, nodes)):
+        norms = _grid_mean([node.sum(-1) for node in h], full).flatten(1)
+        z.append(predictor.shift.graph_z(norms, hop))
     pooled = _grid_mean(h, (*full, h[0].shape[-1])).flatten(1, -2)
     linear = (net.linear.bias+sum(net.linear(*node) for node in nodes)).expand(shape).flatten()
-    return Reading(z, net.regress(pooled), linear[None], float(net.linear.share))
+    return Reading(torch.stack(z), net.regress(pooled), linear[None], float(net.linear.share))
 
+# %% ../nbs/65_readouts.ipynb #5372892e
 @patch
 def read_grid(self:Predictor,
     stage:int, # From 1, a chain
@@ -254,4 +303,5 @@ def read_grid(self:Predictor,
 ): # Yields `Reading`s, in the order of the modules' numbers
     "What the ensemble says of a context with each module of a stage in place"
     grid = StageGrid(self.encoder, stage, layers)
-    for part in _grid_parts(grid.inside(context)[0], grid.shape, most): yield _read_part(self, *part)
+    nodes, _, _ = grid.inside(context)
+    for part in _grid_parts(nodes, grid.shape, most): yield _read_part(self, *part)

@@ -11,6 +11,7 @@ import itertools, numbers, sys
 from dataclasses import dataclass
 
 import numpy as np, torch
+from fastcore.basics import patch
 from tqdm import tqdm
 
 from .encoding import Batch
@@ -35,10 +36,10 @@ def check_number(
 @dataclass(frozen=True)
 class Recipe:
     "How a network is trained; raises ValueError for a setting that is out of range"
-    steps:int|None=None # Optimiser steps of the joint loss; None takes 300 for up to 128 networks, and grows with the root of their number from there
+    steps:int|None=None # Optimiser steps of the joint loss; None lets the number of networks decide
     warmup:int=150 # Steps of the FE-MLP alone on the 0-hop ranking loss
     lr:float=1e-2 # Peak of the one-cycle schedule, at most 1
-    batch:int=64 # Networks per step, at least 8; smaller sets are used whole, and the authors' 128 are twice as slow for the same rank correlation
+    batch:int=64 # Networks per step, at least 8; smaller sets are used whole
     rank_weight:float=1. # Factor lambda of the ranking loss, the authors' value; at most 1,000
     weight_decay:float=1e-2 # AdamW's default; at most 1
 
@@ -50,11 +51,13 @@ class Recipe:
         check_number('rank_weight', self.rank_weight, 0, 1000)
         check_number('weight_decay', self.weight_decay, 0, 1)
 
-    def steps_for(self,
-        n:int, # Labelled networks
-    ) -> int: # Optimiser steps
-        "How many steps are taken on `n` networks"
-        return self.steps or round(300*max(1, n/128)**.5)
+# %% ../nbs/50_training.ipynb #6193e852
+@patch
+def steps_for(self:Recipe,
+    n:int, # Labelled networks
+) -> int: # Optimiser steps
+    "How many steps are taken on `n` networks"
+    return self.steps or round(300*max(1, n/128)**.5)
 
 # %% ../nbs/50_training.ipynb #101bf451
 def folds(
@@ -70,8 +73,6 @@ def folds(
     return [np.setdiff1d(np.arange(n), parts[e]) for e in range(members)]
 
 # %% ../nbs/50_training.ipynb #41c0a0d7
-most_nodes = 16_384 # Nodes per step, about; what fits into a processor's cache with ten members
-
 def _draws(n, size, rng):
     "Endless arrays of `size` rows; a row comes again when all the others have come, but for the last few"
     queue = np.empty(0, int)
@@ -80,6 +81,14 @@ def _draws(n, size, rng):
         rows, queue = queue[:size], queue[size:]
         yield rows
 
+def _parts(batch, rows, size, rng):
+    "Endless (networks, their rows in the whole, each member's training rows among them); a small set comes whole"
+    if len(batch)<=size: yield from itertools.repeat((batch, np.arange(len(batch)), rows))
+    for drawn in _draws(len(batch), size, rng):
+        part = batch.select(torch.as_tensor(drawn, device=batch.sizes.device))
+        yield part, drawn, [np.flatnonzero(np.isin(drawn, kept)) for kept in rows]
+
+# %% ../nbs/50_training.ipynb #c73c77f1
 def minibatches(
     batch:Batch, # All labelled networks
     rows:list, # Each member's training rows, as `folds` gives them
@@ -87,13 +96,12 @@ def minibatches(
     rng:np.random.Generator, # Draws them
 ): # Yields (batch, its rows in the whole, (members, k) each member's training rows within it)
     "Endless mini-batches that hold at least two training rows of every member"
-    device = batch.sizes.device
-    whole = [(batch, np.arange(len(batch)), rows)]
-    def part(pick): return batch.select(torch.as_tensor(pick, device=device)), pick, [np.flatnonzero(np.isin(pick, r)) for r in rows]
-    for part, pick, inner in itertools.cycle(whole) if len(batch)<=size else map(part, _draws(len(batch), size, rng)):
+    needed = min(2, min(map(len, rows))) # A loss over no row is undefined
+    for part,drawn,inner in _parts(batch, rows, size, rng):
         fewest = min(map(len, inner))
-        if fewest<min(2, min(map(len, rows))): continue # A loss over no row is undefined
-        yield part, pick, torch.as_tensor(np.stack([r[:fewest] for r in inner]), device=device)
+        if fewest<needed: continue
+        kept = np.stack([member[:fewest] for member in inner])
+        yield part, drawn, torch.as_tensor(kept, device=batch.sizes.device)
 
 # %% ../nbs/50_training.ipynb #5fdbcf87
 def _member_rows(x, rows):
@@ -110,13 +118,28 @@ def _warm_up(net, batch, labels, rows, steps):
         loss.backward()
         optimiser.step()
 
-def _step(net, part, rows, labels, weight):
+# %% ../nbs/50_training.ipynb #4abd93f9
+def _joint_loss(net, part, rows, labels, weight):
     "The loss of one mini-batch: MSE + lambda * mean over hops of (1 - Spearman), for each member on its own rows"
     norms, predictions = net(part)
     hops = _member_rows(graph_mean(norms, part), rows)
     return hop_loss(hops, _member_rows(predictions, rows), labels[rows], weight)
 
+def _train_jointly(net, batches, labels, recipe, steps, progress):
+    "One-cycle AdamW on the joint loss, one mini-batch per step"
+    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=steps)
+    bar = tqdm(range(steps), disable=None if progress else True, desc='fit', leave=False)
+    for _,(part,drawn,rows) in zip(bar, batches):
+        loss = _joint_loss(net, part, rows, labels[drawn], recipe.rank_weight)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+
 # %% ../nbs/50_training.ipynb #2eeb13e0
+most_nodes = 16_384 # Nodes per step, about; what fits into a processor's cache with ten members
+
 def train_network(
     net:HopNetwork, # Trained in place, left in evaluation mode
     batch:Batch, # All labelled networks, on the network's device
@@ -127,22 +150,13 @@ def train_network(
     progress:bool=True, # Show a progress bar where stderr is a terminal
 ) -> HopNetwork: # `net`
     "Train every member on its rows: warm-up, one-cycle AdamW, batch statistics"
-    y = torch.as_tensor(labels, dtype=torch.float32, device=batch.codes.device)
+    targets = torch.as_tensor(labels, dtype=torch.float32, device=batch.codes.device)
     def draws(size): return minibatches(batch, rows, size, np.random.default_rng(seed))
     net.train()
-    first, pick, inner = next(draws(512))
-    _warm_up(net, first, y[pick], inner, recipe.warmup)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    steps = recipe.steps_for(len(batch))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=steps)
+    part, drawn, inner = next(draws(512))
+    _warm_up(net, part, targets[drawn], inner, recipe.warmup)
     size = min(recipe.batch, max(8, most_nodes*len(batch)//len(batch.codes)))
-    bar = tqdm(range(steps), disable=None if progress else True, desc='fit', leave=False)
-    for _,(part,pick,inner) in zip(bar, draws(size)):
-        loss = _step(net, part, inner, y[pick], recipe.rank_weight)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+    _train_jointly(net, draws(size), targets, recipe, recipe.steps_for(len(batch)), progress)
     with torch.no_grad(): net(next(draws(4096))[0])
     return net.eval()
 
@@ -154,8 +168,9 @@ def left_out(
     n:int, # Labelled networks
 ) -> np.ndarray: # (members, n) True where a member did not train on a network
     "Who may judge which network"
-    return np.stack([~np.isin(np.arange(n), r) for r in rows])
+    return np.stack([~np.isin(np.arange(n), kept) for kept in rows])
 
+# %% ../nbs/50_training.ipynb #ca7b52a7
 def linear_share(
     labels:np.ndarray, # (n,) standardised labels
     graph:np.ndarray, # (members, n) what the members say without the linear part
@@ -165,4 +180,5 @@ def linear_share(
     "The share of the linear part that serves best on networks that were left out: least squares, bounded"
     out = left_out(rows, len(labels))
     apart, error = (linear-graph)[out], (labels-graph)[out]
-    return float(np.clip((apart*error).sum()/((apart**2).sum()+1e-12), 0, most_linear))
+    share = (apart*error).sum()/((apart**2).sum()+1e-12) # s = sum (l-y')(y-y') / sum (l-y')^2
+    return float(np.clip(share, 0, most_linear))
