@@ -37,7 +37,8 @@ class AutoBuildWarning(UserWarning):
 
 def _one_of(name, value, allowed):
     "`value`, if it is one of the allowed words"
-    if not isinstance(value, str) or value not in allowed: raise ValueError(f"{name} {value!r} is unknown; choose from {list(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} {value!r} is unknown; choose from {list(allowed)}")
     return value
 
 def _device(name):
@@ -49,32 +50,120 @@ def _device(name):
 def _recipe(settings):
     "A `Recipe` of the settings that AutoBuild does not know itself"
     known = [f.name for f in fields(Recipe)]
-    for k in settings:
-        if k not in known: raise ValueError(f"there is no setting {k!r}; settings of the training are {known}")
+    for name in settings:
+        if name not in known:
+            raise ValueError(f"there is no setting {name!r}; settings of the training are {known}")
     return Recipe(**settings)
 
 # %% ../nbs/90_estimator.ipynb #c790d5ee
 class AutoBuild:
     "Learns from labelled architectures which parts of a network matter, and builds new networks from them"
     def __init__(self,
-        target:str='accuracy', # A metric column or a formula over columns; higher is better, so write `-fid` for a metric to minimise
-        ensemble:int=10, # Networks trained side by side; an ensemble is worth .1 of rank correlation at 100 labels
+        target:str='accuracy', # A metric column or a formula over columns; higher is better
+        ensemble:int=10, # Networks trained side by side
         seed:int=0, # Fixes initial parameters, folds, mini-batches and contexts
-        readout:str='both', # What a reading is worth (see [Read-outs](65_readouts.ipynb)): `both`, `context`, `regressor` or one of your own; `last` (the paper's) and `mean` are for modules only
+        readout:str='both', # What a reading is worth: `both`, `context`, `regressor`, `last`, `mean` or your own
         contexts:int=8, # Training networks that modules are put into
-        width:int=16, # Embedding size; ten networks of 16 rank better than five of the paper's 32 and take less time
+        width:int=16, # Embedding size of a node
         hops:int=4, # GATv2 layers, the paper's
         device:str='cpu', # Where torch computes; `cuda` for a GPU
-        linear:float|None=None, # Share of the linear part in predictions and module scores, 0 to 1; None finds it from held-out networks, 0 leaves it out
-        **recipe, # Settings of the training, see [Recipe](50_training.ipynb): steps, warmup, lr, batch, rank_weight, weight_decay
+        linear:float|None=None, # Share of the linear part, 0 to 1; None finds it from held-out networks
+        **recipe, # Settings of the training: steps, warmup, lr, batch, rank_weight, weight_decay
     ):
         self.target, self.recipe, self.device = Expression(target), _recipe(recipe), _device(device)
-        self.ensemble, self.seed = check_number('ensemble', ensemble, 1, 1000, whole=True), check_number('seed', seed, 0, 2**32-1, whole=True)
+        self.ensemble = check_number('ensemble', ensemble, 1, 1000, whole=True)
+        self.seed = check_number('seed', seed, 0, 2**32-1, whole=True)
         self.readout = _one_of('readout', readout, [*readouts, *standalone])
-        self.n_contexts, self.width = check_number('contexts', contexts, 1, 1000, whole=True), check_number('width', width, 1, 4096, whole=True)
+        self.n_contexts = check_number('contexts', contexts, 1, 1000, whole=True)
+        self.width = check_number('width', width, 1, 4096, whole=True)
         self.hops = check_number('hops', hops, 1, 100, whole=True)
         self.linear = None if linear is None else check_number('linear', linear, 0, 1)
         self.train, self._predictor = None, None
+
+# %% ../nbs/90_estimator.ipynb #29f9dd80
+@patch
+def _lines(self:AutoBuild):
+    "What there is to know, a line each"
+    lines = [f"AutoBuild for {self.target}: {self.ensemble} networks, {self.hops} hops, width {self.width}, "
+             f"read-out {self.readout}, on {self.device}"]
+    if self._predictor is None: return [*lines, 'not fitted']
+    lines.append(f"fitted to {len(self.train)} architectures of space {self.space.name}")
+    if self.heldout is not None:
+        lines.append('held-out Spearman: '+', '.join(f'{name} {value:.2f}' for name,value in self.heldout.items()))
+    return lines
+
+@patch
+def __repr__(self:AutoBuild): return '\n  '.join(self._lines())
+
+@patch
+def _repr_html_(self:AutoBuild):
+    first, *rest = [line.replace('&', '&amp;').replace('<', '&lt;') for line in self._lines()]
+    return f"<p><b>{first}</b>{''.join(f'<br>{line}' for line in rest)}</p>"
+
+# %% ../nbs/90_estimator.ipynb #e86fa4f9
+@patch
+def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
+    "Put a fitted model in place, all at once"
+    picked = np.random.default_rng(self.seed).permutation(len(archs))[:self.n_contexts]
+    contexts = [archs[i] for i in picked]
+    self.__dict__.update(train=data, labels=labels, heldout=heldout, contexts=contexts, _distinct_archs=archs,
+                         _predictor=predictor, _scores={}, _others={}, _builders={})
+
+# %% ../nbs/90_estimator.ipynb #b4d7168b
+@patch(as_prop=True)
+def predictor(self:AutoBuild) -> Predictor: # The ensemble, its statistics, its encoder and its read-out
+    "The fitted ensemble; raises ValueError before `fit`"
+    if self._predictor is None: raise ValueError("this AutoBuild is not fitted yet: call fit(data) first")
+    return self._predictor
+
+# %% ../nbs/90_estimator.ipynb #39526d1d
+@patch(as_prop=True)
+def space(self:AutoBuild) -> Space: # Of the training networks
+    "The search space; raises ValueError before `fit`"
+    return self.predictor.space
+
+# %% ../nbs/90_estimator.ipynb #654bbdaf
+def _distinct(data, labels):
+    "(architectures, mean labels, largest spread of labels of one architecture), each architecture once"
+    found = {}
+    for arch,label in zip(data.archs, labels): found.setdefault(str(arch), (arch, []))[1].append(float(label))
+    rows = [(arch, sorted(same)) for _,(arch,same) in sorted(found.items())]
+    means = np.array([math.fsum(same)/len(same) for _,same in rows]) # An exact sum, whatever the order of rows
+    spread = max(same[-1]-same[0] for _,same in rows)
+    return [arch for arch,_ in rows], means, spread
+
+# %% ../nbs/90_estimator.ipynb #79374767
+@patch
+def _train(self:AutoBuild, data, progress):
+    "Train the ensemble and put it in place; gives sentences about the labels"
+    if not isinstance(data, LabelledData):
+        raise DataError("fit takes LabelledData, as read_data and LabelledData.from_frame give it, "
+                        f"not {type(data).__name__}")
+    labels = data.target(str(self.target))
+    archs, means, spread = _distinct(data, labels)
+    if np.ptp(means)==0:
+        raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
+    readout = self.readout if self.readout in readouts else 'both' # The others are for modules only
+    fitted = fit_predictor(Encoder(data.space, self.device), archs, means, self.ensemble, self.width, self.hops,
+                           self.seed, readout=readout, linear=self.linear, recipe=self.recipe, progress=progress)
+    self._set(data, labels, archs, *fitted)
+    return _about_labels(labels, len(archs), spread)
+
+# %% ../nbs/90_estimator.ipynb #8da9f018
+def _about_labels(labels, distinct, spread):
+    "Sentences about outliers and about architectures that were labelled more than once"
+    said = []
+    distance = abs(labels-np.median(labels))
+    scale = 1.4826*np.median(distance) or 1.2533*np.mean(distance)
+    far = np.flatnonzero(distance>8*scale)
+    if len(far):
+        first = ', '.join(f'{labels[i]:g} in row {i}' for i in far[:3])
+        said.append(f"{len(far)} of {len(labels)} labels lie more than 8 robust standard deviations from the median "
+                    f"{np.median(labels):g}: {first}; check them, since one such label outweighs many others")
+    if distinct<len(labels):
+        said.append(f"{len(labels)-distinct} of {len(labels)} rows repeat an architecture; its labels were averaged "
+                    f"(they differ by at most {spread:g})")
+    return said
 
 # %% ../nbs/90_estimator.ipynb #4dd620d6
 @patch
@@ -83,6 +172,7 @@ def feature_importance(self:AutoBuild) -> pd.DataFrame: # feature, choice, score
     table = feature_scores(self.predictor, self.predictor.encoder(self._distinct_archs))
     return table.sort_values(['share', 'score'], ascending=False, ignore_index=True)
 
+# %% ../nbs/90_estimator.ipynb #850c52fe
 @patch
 def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, error, n
     "The model-free reference: mean label of training networks with a choice, minus the mean of all"
@@ -91,50 +181,41 @@ def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, err
 # %% ../nbs/90_estimator.ipynb #7561f99c
 @patch
 def diagnose(self:AutoBuild) -> list: # Sentences; empty when nothing is wrong
-    "The signs that this fit should not be trusted"
-    self.predictor
-    if self.heldout is None:
-        return [f"{len(self.labels)} labels are too few to hold any out: nothing is known of how well this fit ranks new networks", *self._contradictions()]
-    low, out = self.heldout[~(self.heldout>=.3)], [] # A correlation that is not a number is low, too
+    "The signs that this fit should not be trusted; raises ValueError before `fit`"
+    self.predictor # Raises where there is no fit yet
+    if self.heldout is not None: return _low_correlations(self.heldout, self.target)+self._contradictions()
+    return [f"{len(self.labels)} labels are too few to hold any out: nothing is known of how well this fit ranks "
+            "new networks", *self._contradictions()]
+
+def _low_correlations(heldout, target):
+    "Sentences about held-out rank correlations that are low"
+    low, said = heldout[~(heldout>=.3)], [] # One that is not a number is low, too
     if 'prediction' in low:
-        out.append(f"the held-out rank correlation of the prediction is only {low['prediction']:.2f}: more labels are needed, or the features do not explain {self.target}")
+        said.append(f"the held-out rank correlation of the prediction is only {low['prediction']:.2f}: "
+                    f"more labels are needed, or the features do not explain {target}")
     elif "y'" in low:
         value = low["y'"]
-        out.append(f"the regressor alone ranks held-out networks poorly (y' {value:.2f}): errors in the target's units are not to be trusted")
-    hops = [k for k in low.index if k.startswith('hop')]
-    if hops: out.append(f"norms rank held-out networks poorly at {', '.join(f'{k} ({low[k]:.2f})' for k in hops)}: module scores read there are not to be trusted")
-    return out+self._contradictions()
+        said.append(f"the regressor alone ranks held-out networks poorly (y' {value:.2f}): "
+                    "errors in the target's units are not to be trusted")
+    hops = [f'{name} ({low[name]:.2f})' for name in low.index if name.startswith('hop')]
+    if hops: said.append(f"norms rank held-out networks poorly at {', '.join(hops)}: "
+                         "module scores read there are not to be trusted")
+    return said
 
+# %% ../nbs/90_estimator.ipynb #b1061baf
 @patch
 def _contradictions(self:AutoBuild):
     "Features whose scores order two choices against a clear model-free trend"
     ours = self.feature_importance()[['feature', 'choice', 'score', 'spread']].rename(columns=dict(score='ours'))
-    out = []
-    for name,g in self.block_profile().merge(ours, on=['feature', 'choice']).groupby('feature', sort=False):
-        high, low = g.loc[g.score.idxmax()], g.loc[g.score.idxmin()]
-        clear = high.score-low.score>4*np.hypot(high.error, low.error) and min(high.n, low.n)>=10
-        if clear and low.ours-high.ours>2*np.hypot(high.spread, low.spread)+.1:
-            out.append(f"feature scores put {name}={low.choice} above {name}={high.choice}, but training networks with more of "
-                       f"{name}={high.choice} have the clearly higher {self.target} ({high.score-low.score:+.3g})")
-    return out
-
-# %% ../nbs/90_estimator.ipynb #654bbdaf
-def _distinct(data, labels):
-    "(architectures, mean labels, largest spread of labels of one architecture), each architecture once, in the order of their text"
-    found = {}
-    for arch,label in zip(data.archs, labels): found.setdefault(str(arch), (arch, []))[1].append(float(label))
-    rows = [(arch, sorted(same)) for _,(arch,same) in sorted(found.items())]
-    spread = max(same[-1]-same[0] for _,same in rows)
-    return [arch for arch,_ in rows], np.array([math.fsum(same)/len(same) for _,same in rows]), spread
-
-def _outliers(data, labels):
-    "A sentence about labels more than 8 robust standard deviations from the median, or nothing"
-    centre = np.median(labels)
-    scale = 1.4826*np.median(abs(labels-centre)) or np.mean(abs(labels-centre))*1.2533 # The spread of a normal distribution with that median deviation
-    far = np.flatnonzero(abs(labels-centre)>8*scale)
-    if not len(far): return []
-    first = ', '.join(f'{labels[i]:g} in row {i}' for i in far[:3])
-    return [f"{len(far)} of {len(labels)} labels lie more than 8 robust standard deviations from the median {centre:g}: {first}; check them, since one such label outweighs many others"]
+    both, said = self.block_profile().merge(ours, on=['feature', 'choice']), []
+    for name,choices in both.groupby('feature', sort=False):
+        high, low = choices.loc[choices.score.idxmax()], choices.loc[choices.score.idxmin()]
+        trend, wrong = high.score-low.score, low.ours-high.ours
+        clear = trend>4*np.hypot(high.error, low.error) and min(high.n, low.n)>=10
+        if clear and wrong>2*np.hypot(high.spread, low.spread)+.1:
+            said.append(f"feature scores put {name}={low.choice} above {name}={high.choice}, but training networks "
+                        f"with more of {name}={high.choice} have the clearly higher {self.target} ({trend:+.3g})")
+    return said
 
 # %% ../nbs/90_estimator.ipynb #52562f2f
 @patch
@@ -142,38 +223,10 @@ def fit(self:AutoBuild,
     data:LabelledData, # At least 3 labelled architectures
     progress:bool=True, # Show a progress bar where stderr is a terminal
 ) -> AutoBuild: # This object
-    "Train the ensemble on all of `data`, and warn about what looks wrong; raises DataError for labels that can't be learned from"
-    if not isinstance(data, LabelledData): raise DataError(f"fit takes LabelledData, as read_data and LabelledData.from_frame give it, not {type(data).__name__}")
-    labels = data.target(str(self.target))
-    archs, means, spread = _distinct(data, labels)
-    if np.ptp(means)==0: raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
-    encoder, settings = Encoder(data.space, self.device), dict(readout=self.readout if self.readout in readouts else 'both')
-    fitted = fit_predictor(encoder, archs, means, self.ensemble, self.width, self.hops, self.seed, linear=self.linear, recipe=self.recipe, progress=progress, **settings)
-    self._set(data, labels, archs, *fitted)
-    said = _outliers(data, labels)
-    if len(archs)<len(labels):
-        said.append(f"{len(labels)-len(archs)} of {len(labels)} rows repeat an architecture; its labels were averaged (they differ by at most {spread:g})")
+    "Train the ensemble on all of `data` and warn about what looks wrong; raises DataError for labels without use"
+    said = self._train(data, progress)
     for sentence in [*said, *self.diagnose()]: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self
-
-# %% ../nbs/90_estimator.ipynb #e86fa4f9
-@patch
-def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
-    "Put a fitted model in place, all at once"
-    pick = np.random.default_rng(self.seed).permutation(len(archs))[:self.n_contexts]
-    self.__dict__.update(train=data, labels=labels, heldout=heldout, contexts=[archs[i] for i in pick], _distinct_archs=archs,
-                         _predictor=predictor, _scores={}, _others={}, _builders={})
-
-@patch(as_prop=True)
-def predictor(self:AutoBuild) -> Predictor: # The ensemble, its statistics, its encoder and its read-out
-    "The fitted ensemble; raises ValueError before `fit`"
-    if self._predictor is None: raise ValueError("this AutoBuild is not fitted yet: call fit(data) first")
-    return self._predictor
-
-@patch(as_prop=True)
-def space(self:AutoBuild) -> Space: # Of the training networks
-    "The search space"
-    return self.predictor.space
 
 # %% ../nbs/90_estimator.ipynb #9e290670
 @patch
@@ -182,7 +235,8 @@ def _archs(self:AutoBuild, data):
     space = self.predictor.space
     if isinstance(data, LabelledData): archs = list(data.archs)
     elif isinstance(data, (str, bytes, Architecture, Mapping)) or not hasattr(data, '__iter__'):
-        raise DataError(f"give LabelledData or a list of architectures, such as [arch], not a single {type(data).__name__}")
+        raise DataError("give LabelledData or a list of architectures, such as [arch], "
+                        f"not a single {type(data).__name__}")
     else: archs = list(data)
     if not archs: raise DataError("no architectures are given")
     return [space.check(a) for a in archs]
@@ -195,6 +249,7 @@ def predict(self:AutoBuild,
     "The ensemble's prediction: the mean over its members of what the read-out makes of a network"
     return self.predictor.predict(self._archs(data))
 
+# %% ../nbs/90_estimator.ipynb #3fe82f89
 @patch
 def members(self:AutoBuild,
     data:LabelledData|list, # As in `predict`
@@ -206,28 +261,33 @@ def members(self:AutoBuild,
 @patch
 def evaluate(self:AutoBuild,
     data:LabelledData, # Labelled architectures that were not trained on
-) -> pd.DataFrame: # Rows prediction, y', hop 0, ...; columns spearman, kendall, mae
-    "How well the prediction, the regressor alone (y') and the norms of every hop rank labelled architectures; the error of the prediction in the target's units"
+) -> pd.DataFrame: # Rows prediction, y', hop 0, ...; columns spearman, kendall, mae (in the target's units)
+    "How well the prediction, the regressor alone (y') and the norms of every hop rank labelled architectures"
     from scipy.stats import kendalltau, spearmanr
     predictor = self.predictor
     if not isinstance(data, LabelledData): raise DataError(f"evaluate takes LabelledData, not {type(data).__name__}")
-    archs, labels, parts = self._archs(data), data.target(str(self.target)), []
+    archs, labels, rows = self._archs(data), data.target(str(self.target)), {}
+    for name,values in _ingredients(predictor, archs).items():
+        error = np.nan if name.startswith('hop') else abs(values-labels).mean()
+        rows[name] = dict(spearman=spearmanr(values, labels)[0], kendall=kendalltau(values, labels)[0], mae=error)
+    return pd.DataFrame(rows).T
+
+def _ingredients(predictor, archs):
+    "{name: (networks,) mean over the members} of the prediction, the regressor and the norms of every hop"
+    parts = []
     for reading in predictor.read(archs):
-        rows = [predictor.shift.rescale(predictor.verdict(reading)), predictor.shift.rescale(reading.y), *reading.z.double()]
-        parts.append(torch.stack([row.mean(0) for row in rows]))
-    names = ['prediction', "y'", *(f'hop {m}' for m in range(predictor.hops+1))]
-    said = dict(zip(names, torch.cat(parts, 1).cpu().numpy()))
-    def scores(name, x): return dict(spearman=spearmanr(x, labels)[0], kendall=kendalltau(x, labels)[0],
-                                     mae=np.nan if name.startswith('hop') else abs(x-labels).mean())
-    return pd.DataFrame({name: scores(name, x) for name,x in said.items()}).T
+        values = [predictor.shift.rescale(value) for value in (predictor.verdict(reading), reading.y)]
+        parts.append(torch.stack([value.mean(0) for value in (*values, *reading.z.double())]))
+    names = ['prediction', "y'", *(f'hop {hop}' for hop in range(predictor.hops+1))]
+    return dict(zip(names, torch.cat(parts, 1).cpu().numpy()))
 
 # %% ../nbs/90_estimator.ipynb #8a9d7fca
 @patch
 def node_importance(self:AutoBuild,
     arch:Architecture|str|dict, # An architecture, its one-line form or its config
     hop:int=1, # How many edges back a node's module reaches; of the norms only
-    readout:str='norm', # `norm`: the paper's, in standard deviations; `swap`: by how much the prediction drops when the node is changed, in the target's units, which is far more [faithful](78_fidelity.ipynb)
-) -> pd.DataFrame: # The node table with score and spread; for an imported network also paths, where in the module a node stands
+    readout:str='norm', # `norm`: the paper's, in standard deviations; `swap`: the drop in the target's units
+) -> pd.DataFrame: # The node table with score and spread; for an imported network also paths
     "How much every node of a network matters"
     _one_of('read-out', readout, ['norm', 'swap'])
     check_number('hop', hop, 0, self.predictor.hops, whole=True)
@@ -236,6 +296,7 @@ def node_importance(self:AutoBuild,
     table = node_scores(self.predictor, arch, hop)
     return table.assign(paths=list(arch.paths)) if arch.paths else table
 
+# %% ../nbs/90_estimator.ipynb #0292e626
 @patch
 def fidelity(self:AutoBuild,
     archs:LabelledData|list, # Networks that were not trained on
@@ -243,11 +304,12 @@ def fidelity(self:AutoBuild,
     readout:str='swap', # As in `node_importance`
     hop:int=1, # As in `node_importance`
 ) -> pd.DataFrame: # A row per group of nodes: networks, drop, error, p
-    "Does the metric really drop more when the node that matters most is changed than when another one is? (see [Fidelity](78_fidelity.ipynb))"
+    "Whether the metric drops more where the node that matters most is changed (see [Fidelity](78_fidelity.ipynb))"
     archs = self._archs(archs)
     drops = measured_drops(self.space, archs, measure)
     scores = {i: self.node_importance(archs[i], hop, readout).score.to_numpy() for i in drops.network.unique()}
-    return fidelity(drops.assign(score=[scores[i][v] for i,v in zip(drops.network, drops.node)]), self.seed)
+    of_nodes = [scores[network][node] for network,node in zip(drops.network, drops.node)]
+    return fidelity(drops.assign(score=of_nodes), self.seed)
 
 # %% ../nbs/90_estimator.ipynb #b02d4174
 most_modules = 20_000_000 # Of a stage whose modules are all scored; ten members take about a minute per 10 million
@@ -265,10 +327,11 @@ def _stage(self:AutoBuild, stage):
                          "mine() scores those that recur in networks, rank() orders candidate networks")
     return int(stage)
 
+# %% ../nbs/90_estimator.ipynb #af061316
 @patch
 def module_scores(self:AutoBuild,
     stage:int, # From 1
-    readout:str|None=None, # `context`, `regressor`, `both`, `mean`, `last` (the paper's) or one of your own; None for the default
+    readout:str|None=None, # A read-out as in the settings; None for that of this model
 ) -> np.ndarray: # (members, modules), in the target's units; NaN for a module that leaves no network
     "The score of every module of a stage for every ensemble member; kept, so that asking again costs nothing"
     key = self._stage(stage), readout or self.readout
@@ -279,13 +342,16 @@ def module_scores(self:AutoBuild,
 @patch
 def _leaders(self:AutoBuild, stage, top, readout):
     "(numbers, (members, n) scores) of the best modules, or of the lowest, of a stage too large to keep"
-    sign, start, numbers, kept = (-1 if top>0 else 1), 0, np.zeros(0, int), np.zeros((self.ensemble, 0))
+    sign, start = -1 if top>0 else 1, 0
+    numbers, kept = np.zeros(0, int), np.zeros((self.ensemble, 0))
     for part in score_parts(self.predictor, stage, self.contexts, readout):
-        numbers, kept = np.concatenate([numbers, np.arange(start, start+part.shape[1])]), np.concatenate([kept, part], 1)
+        end = start+part.shape[1]
+        numbers, kept = np.concatenate([numbers, np.arange(start, end)]), np.concatenate([kept, part], 1)
         first = np.argsort(sign*kept.mean(0), kind='stable')[:abs(top)] # NaN comes last
-        numbers, kept, start = numbers[first], kept[:,first], start+part.shape[1]
+        numbers, kept, start = numbers[first], kept[:,first], end
     return numbers, kept
 
+# %% ../nbs/90_estimator.ipynb #4961892a
 @patch
 def modules(self:AutoBuild,
     stage:int=1, # From 1
@@ -293,131 +359,163 @@ def modules(self:AutoBuild,
     readout:str|None=None, # See `module_scores`
 ) -> pd.DataFrame: # stage, layers, module, score, spread
     "The best modules of a stage, in the target's units; spread is the standard deviation over the ensemble"
-    if top is not None and not check_number('top', top, -1e9, 1e9, whole=True): raise ValueError('top is a number of modules, negative for the lowest, or None for all; 0 is none')
+    if top is not None and not check_number('top', top, -1e9, 1e9, whole=True):
+        raise ValueError('top is a number of modules, negative for the lowest, or None for all; 0 is none')
     modules = self.space.modules[self._stage(stage)-1]
-    numbers, scores = np.arange(len(modules)), None
-    if top is not None and len(modules)>2_000_000: numbers, scores = self._leaders(stage, top, readout or self.readout)
-    else: scores = self.module_scores(stage, readout)
-    order = np.argsort(scores.mean(0) if top is not None and top<0 else -scores.mean(0), kind='stable')
-    order = order[np.isfinite(scores.mean(0)[order])][:None if top is None else abs(top)]
+    if top is not None and len(modules)>2_000_000:
+        numbers, scores = self._leaders(stage, top, readout or self.readout)
+    else: numbers, scores = np.arange(len(modules)), self.module_scores(stage, readout)
+    order = _in_order(scores.mean(0), top)
     configs = [modules.config(numbers[i]) for i in order]
-    return pd.DataFrame(dict(stage=stage, layers=[len(c['layers']) for c in configs], module=[str(Architecture([c])) for c in configs],
+    return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
+                             module=[str(Architecture([config])) for config in configs],
                              score=scores[:,order].mean(0), spread=scores[:,order].std(0)))
+
+def _in_order(scores, top):
+    "The places of the highest scores, of the lowest for a negative `top`, or of all; none that is not finite"
+    order = np.argsort(scores if top is not None and top<0 else -scores, kind='stable')
+    return order[np.isfinite(scores[order])][:None if top is None else abs(top)]
 
 # %% ../nbs/90_estimator.ipynb #4136dfea
 class _Columns:
-    "What the builder may ask for by name: quantities, the prediction, and labelled columns with an ensemble of their own"
+    "What the builder may ask for by name: quantities, the prediction, and labelled columns by ensembles of theirs"
     def __init__(self, ab): self.ab = ab
 
     def __getitem__(self, name):
         ab = self.ab
         if name in ab.train.quantities: return Column(ab.train.quantities[name])
         model = ab if name in ('predicted', str(ab.target)) else ab._model_of(name)
-        return Column(model.predictor.predict, lambda stage: model.module_scores(stage).mean(0), model.readout in standalone)
+        def modules(stage): return model.module_scores(stage).mean(0)
+        return Column(model.predictor.predict, modules, model.readout in standalone)
+
+# %% ../nbs/90_estimator.ipynb #ff309a0a
+@patch
+def _settings(self:AutoBuild):
+    "What `AutoBuild(target, **settings)` needs, but for the device"
+    return dict(ensemble=self.ensemble, seed=self.seed, readout=self.readout, contexts=self.n_contexts,
+                width=self.width, hops=self.hops, linear=self.linear, **asdict(self.recipe))
 
 @patch
 def _model_of(self:AutoBuild, name):
     "The AutoBuild of another column of the training table; fitted when it is first asked for"
     if name not in self._others:
         if name not in self.train.metrics:
-            raise TargetError(f"where: {name!r} is not known; quantities are {list(self.train.quantities)}, labelled columns {self.train.metrics}, and 'predicted'")
-        other = AutoBuild(f'`{name}`' if not name.isidentifier() else name, **self._settings()|dict(device=self.device))
+            raise TargetError(f"where: {name!r} is not known; quantities are {list(self.train.quantities)}, "
+                              f"labelled columns {self.train.metrics}, and 'predicted'")
+        target = name if name.isidentifier() else f'`{name}`'
+        other = AutoBuild(target, **self._settings()|dict(device=self.device))
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', AutoBuildWarning)
             self._others[name] = other.fit(self.train, progress=False)
     return self._others[name]
 
-@patch
-def _settings(self:AutoBuild):
-    "What `AutoBuild(target, **settings)` needs, but for the device"
-    return dict(ensemble=self.ensemble, seed=self.seed, readout=self.readout, contexts=self.n_contexts, width=self.width,
-                hops=self.hops, linear=self.linear, **asdict(self.recipe))
-
+# %% ../nbs/90_estimator.ipynb #1d67599f
 @patch
 def _builder(self:AutoBuild, progress):
     "The builder of this model's columns, with the modules of every stage scored"
-    stages = [self._stage(u) for u in range(1, len(self.space.stages)+1)]
-    for u in tqdm(stages, desc='modules', leave=False, delay=1, disable=None if progress else True): self.module_scores(u)
+    stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
+    for stage in tqdm(stages, desc='modules', leave=False, delay=1, disable=None if progress else True):
+        self.module_scores(stage)
     if not self._builders: self._builders['one'] = Builder(self.space, self.contexts, _Columns(self), self.seed)
     return self._builders['one']
 
-# %% ../nbs/90_estimator.ipynb #898a719b
-@patch
-def construct(self:AutoBuild,
-    n:int=10, # How many networks
-    where:str|None=None, # A condition such as `"params < 30_000 and predicted > .9"`
-    pool:int|None=None, # How many candidates to draw by module score before the best are taken; `n` builds from module scores alone, None takes 20 for each network and at least 200
-    tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
-    progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
-) -> LabelledData: # Without labels: architecture, score, predicted, and quantities
-    "Build networks from the best modules of every stage, best first, without search; raises ValueError if none satisfies `where`"
-    n, tries = check_number('n', n, 1, 1e6, whole=True), check_number('tries', tries, 1, 1e9, whole=True)
-    pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
-    condition, builder = None if where is None else Condition(where), self._builder(progress)
-    nets, scores, looked = builder.best('predicted', pool, condition, builder.numbers_of(self._distinct_archs), tries, skip=(str(self.target),))
-    if not len(nets): raise ValueError(self._none_found(where, looked))
-    table = self._built_table(nets, scores, condition)
-    order = np.argsort(-(table.score+table.predicted), kind='stable')[:n]
-    if len(order)<n: warnings.warn(f"only {len(order)} of {n} networks satisfy {where!r} among the {looked:,} looked at" if where else
-                                   f"only {len(order)} of {n} networks are left that are not labelled", AutoBuildWarning, stacklevel=2)
-    built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities, 'predicted, not measured')
-    for sentence in self._worse_than_random(built, builder, condition): warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
-    return built
-
 # %% ../nbs/90_estimator.ipynb #d44ab4ad
+@patch
+def _built_table(self:AutoBuild, nets, scores, condition):
+    "What is known of built networks: score, prediction, quantities and other columns of the condition"
+    asked = condition.columns if condition else []
+    names = [*self.train.quantities, *(name for name in asked if name not in ('predicted', str(self.target)))]
+    columns = _Columns(self)
+    values = {name: np.asarray(columns[name].values(nets), float) for name in dict.fromkeys(names)}
+    return pd.DataFrame(dict(score=scores, predicted=self.predictor.predict(nets), **values))
+
+# %% ../nbs/90_estimator.ipynb #484a8fac
 @patch
 def _none_found(self:AutoBuild, where, looked):
     "Why nothing was built"
     if where is None: return f"every network of space {self.space.name!r} that can be built is labelled already"
     return f"no network satisfies {where!r} among the {looked:,} looked at; ask for less"
 
-@patch
-def _built_table(self:AutoBuild, nets, scores, condition):
-    "What is known of built networks: score, prediction, quantities and other columns of the condition"
-    columns = _Columns(self)
-    skip = 'predicted', str(self.target)
-    names = dict.fromkeys([*self.train.quantities, *(k for k in (condition.columns if condition else []) if k not in skip)])
-    return pd.DataFrame(dict(score=scores, predicted=self.predictor.predict(nets), **{k: np.asarray(columns[k].values(nets), float) for k in names}))
+def _too_few(found, n, where, looked):
+    "A sentence if fewer networks were found than asked for"
+    if found>=n: return []
+    if where: return [f"only {found} of {n} networks satisfy {where!r} among the {looked:,} looked at"]
+    return [f"only {found} of {n} networks are left that are not labelled"]
 
 @patch
 def _worse_than_random(self:AutoBuild, built, builder, condition):
-    "A warning if the ensemble itself prefers random networks"
+    "A sentence if the ensemble itself prefers random networks"
     drawn = builder.drawn(300)
     drawn = drawn[np.flatnonzero(builder.kept(drawn, condition))]
     if not len(drawn): return []
     ours, theirs = built.table.predicted.mean(), self.predictor.predict(drawn).mean()
     if ours>=theirs: return []
-    return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: the module scores contradict the prediction, so do not trust what was built"]
+    return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
+            "the module scores contradict the prediction, so do not trust what was built"]
+
+# %% ../nbs/90_estimator.ipynb #898a719b
+@patch
+def construct(self:AutoBuild,
+    n:int=10, # How many networks
+    where:str|None=None, # A condition such as `"params < 30_000 and predicted > .9"`
+    pool:int|None=None, # How many candidates to draw by module score; None takes 20*n, at least 200
+    tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
+    progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
+) -> LabelledData: # Without labels: architecture, score, predicted, and quantities
+    "Build networks from the best modules of every stage, best first; raises ValueError if none satisfies `where`"
+    n = check_number('n', n, 1, 1e6, whole=True)
+    tries = check_number('tries', tries, 1, 1e9, whole=True)
+    pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
+    condition, builder = None if where is None else Condition(where), self._builder(progress)
+    known = builder.numbers_of(self._distinct_archs)
+    nets, scores, looked = builder.best('predicted', pool, condition, known, tries, skip=(str(self.target),))
+    if not len(nets): raise ValueError(self._none_found(where, looked))
+    table = self._built_table(nets, scores, condition)
+    order = np.argsort(-(table.score+table.predicted), kind='stable')[:n]
+    built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
+                         'predicted, not measured')
+    said = _too_few(len(order), n, where, looked)+self._worse_than_random(built, builder, condition)
+    for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
+    return built
 
 # %% ../nbs/90_estimator.ipynb #096a2c4f
 @patch
 def _objectives(self:AutoBuild, objectives):
     "(objectives, the spread of each over the labelled networks)"
-    names = [o.removeprefix('-') for o in objectives]
-    def known(k):
-        if k in self.train.quantities: return self.train.quantities[k](self.train.archs)
-        return self.labels if k in ('predicted', str(self.target)) else self._model_of(k).labels
-    return list(objectives), [float(np.std(np.asarray(known(k), float))) or 1. for k in names]
+    known = [self._known_values(name.removeprefix('-')) for name in objectives]
+    return list(objectives), [float(np.std(np.asarray(values, float))) or 1. for values in known]
 
 @patch
+def _known_values(self:AutoBuild, name):
+    "A quantity or a labelled column of the training networks"
+    if name in self.train.quantities: return self.train.quantities[name](self.train.archs)
+    if name in ('predicted', str(self.target)): return self.labels
+    return self._model_of(name).labels
+
+# %% ../nbs/90_estimator.ipynb #1460bb71
+@patch
 def construct_front(self:AutoBuild,
-    objectives:list, # Labelled columns or quantities, such as `["accuracy", "-latency"]`; a minus in front of those that should be small
+    objectives:list, # Labelled columns or quantities, such as `["accuracy", "-latency"]`; a minus: should be small
     weights:int=25, # How many trade-offs between them
     each:int=10, # Networks for each trade-off
     where:str|None=None, # A condition that all networks meet, as in `construct`
     progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
-) -> LabelledData: # Without labels: architecture, every objective as predicted or computed, and `front`: whether no other of these networks dominates it
-    "Build networks for a range of trade-offs; raises TargetError for an unknown objective, ValueError if none satisfies `where`"
-    names = [str(o).removeprefix('-') for o in objectives]
-    if isinstance(objectives, str) or len(set(names))<2: raise TargetError(f"a front needs two or more different objectives, such as ['accuracy', '-latency'], not {objectives!r}")
-    check_number('weights', weights, 1, 1e5, whole=True), check_number('each', each, 1, 1e5, whole=True)
+) -> LabelledData: # Without labels: architecture, every objective as predicted or computed, and `front`
+    "Build networks for many trade-offs; raises TargetError for an unknown objective, ValueError if none is found"
+    names = [str(objective).removeprefix('-') for objective in objectives]
+    if isinstance(objectives, str) or len(set(names))<2:
+        raise TargetError("a front needs two or more different objectives, such as ['accuracy', '-latency'], "
+                          f"not {objectives!r}")
+    check_number('weights', weights, 1, 1e5, whole=True)
+    check_number('each', each, 1, 1e5, whole=True)
     condition, builder = None if where is None else Condition(where), self._builder(progress)
     nets = builder.front(*self._objectives(objectives), weights, each, builder.numbers_of(self._distinct_archs))
     kept = nets[np.flatnonzero(builder.kept(nets, condition))]
     if not len(kept): raise ValueError(f"none of the {len(nets)} networks built satisfies {where!r}; ask for less")
-    table = pd.DataFrame({k: builder.values(k, kept) for k in names})
+    table = pd.DataFrame({name: builder.values(name, kept) for name in names})
     table = table.assign(front=on_front(table, list(objectives))).sort_values(names[-1], kind='stable')
-    return LabelledData(self.space, [kept[i] for i in table.index], table, 'built', self.train.quantities, 'predicted or computed, not measured')
+    return LabelledData(self.space, [kept[i] for i in table.index], table, 'built', self.train.quantities,
+                        'predicted or computed, not measured')
 
 # %% ../nbs/90_estimator.ipynb #3ab9289c
 @patch
@@ -425,13 +523,17 @@ def reduced_space(self:AutoBuild,
     objectives:list|None=None, # As in `construct_front`; the target alone if left out
     top:int=10, # Modules of each stage for each trade-off
     weights:int=11, # How many trade-offs
-) -> pd.DataFrame: # stage, layers, module: joined by ` | `, one module of each stage is a network, of the space if it keeps the constraints; with constraints, the leaders of one trade-off fit each other
+) -> pd.DataFrame: # stage, layers, module
     "The modules that lead their stage in some trade-off: a small space to hand to a search of your own"
-    check_number('top', top, 1, 1e6, whole=True), check_number('weights', weights, 1, 1e5, whole=True)
+    check_number('top', top, 1, 1e6, whole=True)
+    check_number('weights', weights, 1, 1e5, whole=True)
     builder = self._builder(False)
     leaders = builder.leaders(*self._objectives(objectives or ['predicted']), top, weights)
-    rows = [(u, m.config(i)) for u,(m,found) in enumerate(zip(self.space.modules, leaders), 1) for i in found]
-    return pd.DataFrame([dict(stage=u, layers=len(c['layers']), module=str(Architecture([c]))) for u,c in rows])
+    rows = []
+    for stage,(modules,numbers) in enumerate(zip(self.space.modules, leaders), 1):
+        for config in map(modules.config, numbers):
+            rows.append(dict(stage=stage, layers=len(config['layers']), module=str(Architecture([config]))))
+    return pd.DataFrame(rows)
 
 # %% ../nbs/90_estimator.ipynb #5d7e2f61
 @patch
@@ -439,22 +541,26 @@ def mine(self:AutoBuild,
     archs:LabelledData|list|None=None, # Networks to look in, labelled or not; the training networks if left out
     hop:int=2, # How many edges back a module reaches, at most the network's hops
     min_count:int=5, # Leave out modules that occur less often
-    features:list|None=None, # Names of the features that make a node's label; the categories of layers and stages if left out
-) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, example: (network, node); for the training networks also label
+    features:list|None=None, # The features that make a node's label; categories of layers and stages if left out
+) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, example: (network, node); perhaps label
     "The modules that recur in networks, in the target's units, highest score first (see `mine_modules`)"
     labels, archs = (self.labels, list(self.train.archs)) if archs is None else (None, self._archs(archs))
-    check_number('hop', hop, 0, self.predictor.hops, whole=True), check_number('min_count', min_count, 1, 1e9, whole=True)
+    check_number('hop', hop, 0, self.predictor.hops, whole=True)
+    check_number('min_count', min_count, 1, 1e9, whole=True)
     return mine_modules(self.predictor, archs, hop, min_count, features, labels)
 
+# %% ../nbs/90_estimator.ipynb #91ab51d6
 @patch
 def rank(self:AutoBuild,
     archs:LabelledData|list, # Candidate networks
 ) -> pd.DataFrame: # predicted, spread, nodes, trained, and quantities; the index is the place in `archs`
     "Candidate networks in order of prediction, in the target's units: the first are the ones to train next"
     archs, known = self._archs(archs), set(self.train.archs)
-    every = self.predictor.members(archs)
-    table = pd.DataFrame(dict(predicted=every.mean(0), spread=every.std(0), nodes=[len(a.rows) for a in archs], trained=[a in known for a in archs],
-                              **{k: f(archs) for k,f in self.train.quantities.items()}), pd.RangeIndex(len(archs), name='network'))
+    members = self.predictor.members(archs)
+    quantities = {name: quantity(archs) for name,quantity in self.train.quantities.items()}
+    columns = dict(predicted=members.mean(0), spread=members.std(0), nodes=[len(arch.rows) for arch in archs],
+                   trained=[arch in known for arch in archs], **quantities)
+    table = pd.DataFrame(columns, pd.RangeIndex(len(archs), name='network'))
     return table.sort_values('predicted', ascending=False, kind='stable')
 
 # %% ../nbs/90_estimator.ipynb #c0e2e9a0
@@ -464,18 +570,40 @@ def save(self:AutoBuild,
 ):
     "Write the fitted model to a folder; raises ValueError for a place that can't be written"
     predictor = self.predictor
-    tensors = {f'net.{k}': v for k,v in predictor.net.state_dict().items()}
-    tensors |= {f'{kind}.{k}': v for kind in ('nodes', 'graphs') for k,v in zip(('mean', 'std'), getattr(predictor.shift, kind))}
+    tensors = {f'net.{name}': tensor for name,tensor in predictor.net.state_dict().items()}
+    for kind in ('nodes', 'graphs'):
+        tensors[f'{kind}.mean'], tensors[f'{kind}.std'] = getattr(predictor.shift, kind)
+    heldout = None if self.heldout is None else self.heldout.to_dict()
     spec = dict(target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
-                data=dict(name=self.train.name, note=self.train.note), heldout=None if self.heldout is None else self.heldout.to_dict())
+                data=dict(name=self.train.name, note=self.train.note), heldout=heldout)
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
+
+# %% ../nbs/90_estimator.ipynb #940cbc15
+@patch
+def _restore(self:AutoBuild, data, tensors, heldout):
+    "Put a saved ensemble in place"
+    labels = data.target(str(self.target))
+    archs, means, _ = _distinct(data, labels)
+    encoder = Encoder(data.space, self.device)
+    net = new_network(encoder, self.ensemble, self.width, self.hops, self.seed)
+    net.load_state_dict({name[4:]: tensor for name,tensor in tensors.items() if name.startswith('net.')})
+    nodes, graphs = ((tensors[f'{kind}.mean'].to(self.device), tensors[f'{kind}.std'].to(self.device))
+                     for kind in ('nodes', 'graphs'))
+    shift = Shift(nodes, graphs, label_moments(archs, means))
+    readout = self.readout if self.readout in readouts else 'both'
+    self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
+
+def _usable(device):
+    "Whether torch can compute on a device"
+    try: return bool(_device(device))
+    except ValueError: return False
 
 # %% ../nbs/90_estimator.ipynb #6ef017da
 @patch(cls_method=True)
 def load(cls:AutoBuild,
     path:str|Path, # A folder that `save` wrote
     quantities:dict|None=None, # Quantities for `construct`; by default those of the data set of that name
-    device:str|None=None, # Where torch computes; by default where the model was fitted, or the processor if that is missing
+    device:str|None=None, # Where torch computes; by default where the model was fitted, if that is there
 ) -> AutoBuild: # Fitted
     "Read a fitted model; raises ValueError if the folder does not hold one"
     spec, tensors, table = read_model(path)
@@ -489,41 +617,6 @@ def load(cls:AutoBuild,
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
         self._restore(data, tensors, heldout)
     except (KeyError, TypeError, ValueError, RuntimeError) as e:
-        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {' '.join(str(e).split())}") from None
+        reason = ' '.join(str(e).split())
+        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason}") from None
     return self
-
-def _usable(device):
-    "Whether torch can compute on a device"
-    try: return bool(_device(device))
-    except ValueError: return False
-
-@patch
-def _restore(self:AutoBuild, data, tensors, heldout):
-    "Put a saved ensemble in place"
-    labels = data.target(str(self.target))
-    archs, means, _ = _distinct(data, labels)
-    encoder = Encoder(data.space, self.device)
-    net = new_network(encoder, self.ensemble, self.width, self.hops, self.seed)
-    net.load_state_dict({k[4:]: v for k,v in tensors.items() if k.startswith('net.')})
-    nodes, graphs = ((tensors[f'{k}.mean'].to(self.device), tensors[f'{k}.std'].to(self.device)) for k in ('nodes', 'graphs'))
-    shift = Shift(nodes, graphs, label_moments(archs, means))
-    readout = self.readout if self.readout in readouts else 'both'
-    self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
-
-# %% ../nbs/90_estimator.ipynb #29f9dd80
-@patch
-def _lines(self:AutoBuild):
-    "What there is to know, a line each"
-    lines = [f"AutoBuild for {self.target}: {self.ensemble} networks, {self.hops} hops, width {self.width}, read-out {self.readout}, on {self.device}"]
-    if self._predictor is None: return [*lines, 'not fitted']
-    lines.append(f"fitted to {len(self.train)} architectures of space {self.space.name}")
-    if self.heldout is not None: lines.append('held-out Spearman: '+', '.join(f'{k} {v:.2f}' for k,v in self.heldout.items()))
-    return lines
-
-@patch
-def __repr__(self:AutoBuild): return '\n  '.join(self._lines())
-
-@patch
-def _repr_html_(self:AutoBuild):
-    first, *rest = [line.replace('&', '&amp;').replace('<', '&lt;') for line in self._lines()]
-    return f"<p><b>{first}</b>{''.join(f'<br>{line}' for line in rest)}</p>"
