@@ -58,7 +58,7 @@ def _label_rows(ax:'Axes', table:pd.DataFrame, heights:np.ndarray, headers:np.nd
     for label in ax.get_yticklabels()[len(heights):]: label.set(fontweight='bold')
     ax.set_ylim(heights[-1]+.7, headers[0]-.7)
 
-# %% ../nbs/92_plots.ipynb #1b440c56
+# %% ../nbs/92_plots.ipynb #bcc19117
 def plot_features(
     ab, # A fitted `AutoBuild`
     axes:list|None=None, # Two axes side by side; new ones if left out
@@ -121,7 +121,7 @@ def _arrow(ax:'Axes', source, target, gap:float, blocked:bool):
     arrow = dict(arrowstyle='-|>', shrinkA=0, shrinkB=0, connectionstyle=f'arc3,rad={bend}')
     ax.annotate('', end, start, zorder=0, arrowprops=arrow|look)
 
-# %% ../nbs/92_plots.ipynb #05324570
+# %% ../nbs/92_plots.ipynb #b56030e1
 def _arrows(ax:'Axes', arch:Architecture, table:pd.DataFrame):
     "All edges of a network"
     nodes, gaps = list(table.itertuples()), table.groupby('stage').y.min()-.5
@@ -129,7 +129,7 @@ def _arrows(ax:'Axes', arch:Architecture, table:pd.DataFrame):
         between = [o for o in nodes if source.x<o.x<target.x and abs(o.y-source.y)<.5]
         _arrow(ax, source, target, gaps[source.stage], source.y==target.y and bool(between))
 
-# %% ../nbs/92_plots.ipynb #399f7e89
+# %% ../nbs/92_plots.ipynb #9e3c211a
 def plot_architecture(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space
@@ -260,7 +260,7 @@ th:first-child, .text { text-align: left; }
 td.text { min-width: 8rem; }
 """
 
-# %% ../nbs/92_plots.ipynb #0dbeff0d
+# %% ../nbs/92_plots.ipynb #20b84bc3
 def _picture(figure, text:str) -> str:
     "A figure as an `img` element that holds its PNG"
     out = io.BytesIO()
@@ -278,7 +278,7 @@ def _cell(value) -> str:
     if isinstance(value, str): return f'<td class="text">{html.escape(value)}</td>'
     return f'<td>{_number(value) if isinstance(value, float) else html.escape(str(value))}</td>'
 
-# %% ../nbs/92_plots.ipynb #539b9c5e
+# %% ../nbs/92_plots.ipynb #d09ec278
 def _table(table:pd.DataFrame, heading:str) -> str:
     "A DataFrame as an HTML table that scrolls by itself, its index only if it has names"
     if not isinstance(table.index, pd.RangeIndex): table = table.reset_index(names=table.index.name or '')
@@ -289,7 +289,7 @@ def _table(table:pd.DataFrame, heading:str) -> str:
     frame = f'<div tabindex="0" role="region" aria-label="{html.escape(heading, quote=True)}">'
     return f'{frame}<table><tr>{"".join(map(head, table))}</tr>\n{rows}</table></div>'
 
-# %% ../nbs/92_plots.ipynb #bb7cc547
+# %% ../nbs/92_plots.ipynb #7b93b0f3
 def _element(item, heading:str) -> str:
     "HTML of a paragraph, a table or a picture"
     if isinstance(item, str): return f'<p>{html.escape(item)}</p>'
