@@ -32,7 +32,7 @@ class Batch:
 
     def __len__(self): return len(self.sizes)
 
-# %% ../nbs/10_encoding.ipynb #c298ae9e
+# %% ../nbs/10_encoding.ipynb #a5ff43fa
 @patch(as_prop=True)
 def is_chain(self:Batch) -> bool: # True where every node reads only the node before it
     "Whether the fast path applies"
@@ -82,7 +82,7 @@ def select(self:Batch,
         edges = self.edges[:,_runs(self.edge_starts[graphs], count)]+torch.repeat_interleave(moved, count)
     return Batch(self.codes[nodes], self.values[nodes], sizes, edges)
 
-# %% ../nbs/10_encoding.ipynb #ca3f2327
+# %% ../nbs/10_encoding.ipynb #f43c88ae
 @patch
 def to(self:Batch,
     device:str|torch.device, # Where the tensors should live
@@ -107,7 +107,7 @@ class Encoder:
         self.scale = {k: (features[k].low, features[k].high-features[k].low) for k in self.continuous}
         self._tables = {}
 
-# %% ../nbs/10_encoding.ipynb #e39ec70d
+# %% ../nbs/10_encoding.ipynb #a8ecad5b
 @patch
 def scaled(self:Encoder,
     name:str, # A continuous feature
@@ -126,7 +126,7 @@ def with_degrees(
     readers, sources = (np.bincount(ends, minlength=len(nodes)).clip(max=4).tolist() for ends in edges.T)
     return [dict(sources=read, readers=reading)|node for node,read,reading in zip(nodes, sources, readers)]
 
-# %% ../nbs/10_encoding.ipynb #ecabfe43
+# %% ../nbs/10_encoding.ipynb #d19b5d5d
 @patch
 def rows(self:Encoder,
     arch:Architecture, # An architecture that the space allows
@@ -151,7 +151,7 @@ def part(self:Encoder,
     values = torch.tensor(values, dtype=torch.float32, device=self.device)
     return codes.reshape(len(choices), len(self._codes)), values.reshape(len(choices), len(self.continuous))
 
-# %% ../nbs/10_encoding.ipynb #9513eb30
+# %% ../nbs/10_encoding.ipynb #c0d18bc8
 @patch
 def tables(self:Encoder,
     stage:int, # From 1, a chain
@@ -183,7 +183,7 @@ def _module_nodes(encoder, stage, topology, numbers):
     return _node_sum(_picked(table['stage'], of_stage[:,None]), _picked(table['layer'], np.stack(of_layers, 1)),
                      _picked(table['place'], np.arange(len(of_layers))))
 
-# %% ../nbs/10_encoding.ipynb #91b73a73
+# %% ../nbs/10_encoding.ipynb #758e9d30
 def _topologies(space, numbers):
     "The topology (its place in the stage's list) and the layer count of every module, (networks, stages) each"
     pairs = list(zip(space.modules, numbers.T))
@@ -191,7 +191,7 @@ def _topologies(space, numbers):
     counts = [np.array([n for n,_ in m.stage.topologies])[t] for m,t in zip(space.modules, topologies)]
     return np.stack(topologies, 1), np.stack(counts, 1)
 
-# %% ../nbs/10_encoding.ipynb #43f2ba5f
+# %% ../nbs/10_encoding.ipynb #4466936e
 @patch
 def candidates(self:Encoder,
     nets:Candidates, # Networks of chains, given by the numbers of their modules
@@ -248,7 +248,7 @@ class StageGrid:
         "A table (choices, columns) as (1, ..., choices, ..., 1, columns), its choices along one axis of the grid"
         return tuple(x.reshape(*[1]*axis, len(x), *[1]*(self.layers-axis), x.shape[-1]) for x in part)
 
-# %% ../nbs/10_encoding.ipynb #fa9af932
+# %% ../nbs/10_encoding.ipynb #a0c6b9ff
 @patch
 def module(self:StageGrid,
     network:dict, # Features of the whole network

@@ -20,27 +20,45 @@ standalone = ('mean', 'last') # Read-outs of modules that stand alone
 
 @torch.no_grad()
 def _alone(predictor, stage, layers, network, readout):
-    "Yields (members, some): scores of stand-alone modules, of their last node's or their nodes' mean norm at hop L-1, shifted"
-    grid, hop = StageGrid(predictor.encoder, stage, layers), min(layers-1, predictor.hops)
+    "Yields (members, some): scores of stand-alone modules, read from their last node or the mean of all"
+    grid = StageGrid(predictor.encoder, stage, layers)
+    members, hop = len(predictor.net.out), min(layers-1, predictor.hops)
     for nodes,shape in _grid_parts(grid.module(network), grid.shape):
-        h = next(itertools.islice(chain_embeddings(predictor.net, nodes), hop, None))
-        norms = [o.sum(-1) for o in (h[-1:] if readout=='last' else h)]
-        yield predictor.shift.module(_grid_mean(norms, (len(predictor.net.out), *shape)).flatten(1), hop, stage, layers)
+        embeddings = next(itertools.islice(chain_embeddings(predictor.net, nodes), hop, None))
+        read = embeddings[-1:] if readout=='last' else embeddings
+        norms = _grid_mean([node.sum(-1) for node in read], (members, *shape)).flatten(1)
+        yield predictor.shift.module(norms, hop, stage, layers) # score = sigma^y (norm-mu)/sigma + mu^y
 
 # %% ../nbs/70_importance.ipynb #1a2985a2
 def _in_contexts(predictor, stage, layers, contexts):
     "Yields (members, some): a chain's modules inside contexts, the mean"
-    for readings in zip(*(predictor.read_grid(stage, layers, c) for c in contexts)):
+    for readings in zip(*(predictor.read_grid(stage, layers, context) for context in contexts)):
         yield predictor.shift.rescale(sum(map(predictor.verdict, readings))/len(readings))
 
+# %% ../nbs/70_importance.ipynb #65fc03cb
+def _has_other_layers(arch, stage):
+    "Whether a network is left when a stage is taken out"
+    return any(part['layers'] for number,part in enumerate(arch.stages, 1) if number!=stage)
+
 def _assembled(predictor, stage, numbers, contexts, chunk=2048):
-    "Yields (members, some): modules by number, each assembled with every context that stays a network; NaN where none does"
-    modules = predictor.space.modules[stage-1]
-    for i in range(0, len(numbers), chunk):
-        configs = [modules.config(j) for j in numbers[i:i+chunk]]
-        fits = [c for c in contexts if configs[0]['layers'] or any(s['layers'] for u,s in enumerate(c.stages, 1) if u!=stage)]
-        scores = [predictor.members([predictor.space.with_module(c, stage, o) for o in configs]) for c in fits]
-        yield torch.as_tensor(np.mean(scores, 0) if fits else np.full((len(predictor.net.out), len(configs)), np.nan))
+    "Yields (members, some): modules by number, each assembled with every context that stays a network; else NaN"
+    space, members = predictor.space, len(predictor.net.out)
+    modules = space.modules[stage-1]
+    if not modules.config(numbers[0])['layers']:
+        contexts = [context for context in contexts if _has_other_layers(context, stage)]
+    for start in range(0, len(numbers), chunk):
+        configs = [modules.config(number) for number in numbers[start:start+chunk]]
+        networks = ([space.with_module(context, stage, config) for config in configs] for context in contexts)
+        scores = [predictor.members(archs) for archs in networks] or [np.full((members, len(configs)), np.nan)]
+        yield torch.as_tensor(np.mean(scores, 0))
+
+# %% ../nbs/70_importance.ipynb #1d0feeed
+def _check_readout(predictor, readout):
+    "Raises ValueError for a read-out that is unknown, or not for this space"
+    names = [*readouts, *standalone]
+    if readout not in names: raise ValueError(f"read-out {readout!r} is unknown; choose from {names}")
+    if readout in standalone and not predictor.encoder.is_chain:
+        raise ValueError(f"read-out {readout!r} reads chains; this space has cells: choose from {list(readouts)}")
 
 # %% ../nbs/70_importance.ipynb #7cb33634
 def score_parts(
@@ -50,21 +68,19 @@ def score_parts(
     readout:str='both', # A name in `readouts`, or one of `standalone`
 ): # Yields (members, some) arrays in label units, module after module
     "Score a stage part by part, in memory that does not grow with the stage; raises ValueError for an unknown read-out"
-    names = [*readouts, *standalone]
-    if readout not in names: raise ValueError(f"read-out {readout!r} is unknown; choose from {names}")
-    modules, alone = predictor.space.modules[stage-1], readout in standalone
-    if alone and not predictor.encoder.is_chain:
-        raise ValueError(f"read-out {readout!r} reads chains; this space has cells: choose from {list(readouts)}")
-    whole = predictor.with_readout('context' if alone else readout)
-    for t,(layers,_) in enumerate(modules.stage.topologies):
-        numbers = range(modules.starts[t], modules.starts[t+1])
+    _check_readout(predictor, readout)
+    alone, modules = readout in standalone, predictor.space.modules[stage-1]
+    whole = predictor.with_readout('context' if alone else readout) # A module without layers cannot stand alone
+    for topology,(layers,_) in enumerate(modules.stage.topologies):
+        numbers = range(modules.starts[topology], modules.starts[topology+1])
         if not predictor.encoder.is_chain or not layers:
-            single = contexts[:1] if len(predictor.space.stages)==1 else contexts # A single stage has no context
-            parts = _assembled(whole, stage, numbers, single)
+            needed = contexts if len(predictor.space.stages)>1 else contexts[:1] # Nothing is left of a single stage
+            parts = _assembled(whole, stage, numbers, needed)
         elif alone: parts = _alone(predictor, stage, layers, contexts[0].network, readout)
         else: parts = _in_contexts(whole, stage, layers, contexts)
         for part in parts: yield part.cpu().numpy()
 
+# %% ../nbs/70_importance.ipynb #03b69c81
 def module_scores(
     predictor:Predictor, # Its own read-out is not used
     stage:int, # From 1
@@ -93,16 +109,17 @@ def choice_table(
     "A table about choices of features"
     return pd.DataFrame({k: pd.Series([r[k] for r in rows], dtype=object if k=='choice' else None) for k in columns})
 
+# %% ../nbs/70_importance.ipynb #16a22909
 def _scalars(predictor, batch, name):
-    "(what every choice of a feature adds to a node's 0-hop norm (members, choices), what the training nodes' choices add (members, nodes))"
+    "What a feature adds to 0-hop norms: each choice (members, choices), and each node's own (members, nodes)"
     embed, encoder = predictor.net.embed, predictor.encoder
-    used = embed(batch.codes, batch.values)
-    if name in encoder.scale:
-        column, count = len(encoder.categories)+encoder.continuous.index(name), steps
-        values = torch.linspace(0, 1, steps, device=used.device)[:,None].expand(-1, batch.values.shape[1])
-        return embed(batch.codes[:1].expand(count, -1), values)[:,:,column], used[:,:,column]
-    column = list(encoder.categories).index(name)
-    return embed.scalars()[:,embed.category==column], used[:,:,column]
+    added = embed(batch.codes, batch.values)
+    if name not in encoder.scale:
+        column = list(encoder.categories).index(name)
+        return embed.scalars()[:,embed.category==column], added[:,:,column]
+    column = len(encoder.categories)+encoder.continuous.index(name)
+    values = torch.linspace(0, 1, steps, device=added.device)[:,None].expand(-1, batch.values.shape[1])
+    return embed(batch.codes[:1].expand(steps, -1), values)[:,:,column], added[:,:,column]
 
 # %% ../nbs/70_importance.ipynb #6fa405bf
 @torch.no_grad()
@@ -111,42 +128,48 @@ def feature_scores(
     batch:Batch, # Training networks: which choices occur how often
 ) -> pd.DataFrame: # feature, choice, score, spread, share
     "The FE-MLP read-out: the score of every choice, its spread over the ensemble, each feature's share of the variance"
-    rows, variance, encoder = [], {}, predictor.encoder
+    encoder, (_,std) = predictor.encoder, predictor.shift.nodes
+    rows, variance = [], {}
     for name in (*encoder.categories, *encoder.continuous):
-        scalars, used = _scalars(predictor, batch, name)
-        variance[name] = float(used.var(1, correction=0).mean())
-        scores = ((scalars-used.mean(1, keepdim=True))/predictor.shift.nodes[1][0]).cpu().numpy()
+        scalars, added = _scalars(predictor, batch, name)
+        variance[name] = float(added.var(1, correction=0).mean())
+        scores = ((scalars-added.mean(1, keepdim=True))/std[0]).cpu().numpy() # (w_c - mean w) / sigma_{h,0}
         choices = choices_of(encoder, name)
-        if len(choices)>1:
-            rows += [dict(feature=name, choice=o, score=scores[:,i].mean(), spread=scores[:,i].std()) for i,o in enumerate(choices)]
+        if len(choices)<2: continue # Nothing to compare
+        rows += [dict(feature=name, choice=choice, score=column.mean(), spread=column.std())
+                 for choice,column in zip(choices, scores.T)]
     total = sum(variance.values()) or 1.
-    return choice_table([dict(r, share=variance[r['feature']]/total) for r in rows], ['feature', 'choice', 'score', 'spread', 'share'])
+    rows = [dict(row, share=variance[row['feature']]/total) for row in rows]
+    return choice_table(rows, ['feature', 'choice', 'score', 'spread', 'share'])
 
 # %% ../nbs/70_importance.ipynb #8bce8721
 def _counts(archs, encoder):
     "{(feature, choice): how often each network has it}; a continuous value counts for the nearest step"
-    names = [k for k in (*encoder.categories, *encoder.continuous) if k not in ('stage', 'layer') and len(choices_of(encoder, k))>1]
-    choices = {k: choices_of(encoder, k) for k in names}
-    counts = {(k, o): np.zeros(len(archs)) for k,v in choices.items() for o in v}
+    names = [name for name in (*encoder.categories, *encoder.continuous) if name not in ('stage', 'layer')]
+    choices = {name: choices_of(encoder, name) for name in names if len(choices_of(encoder, name))>1}
+    counts = {(name, choice): np.zeros(len(archs)) for name in choices for choice in choices[name]}
     for i,arch in enumerate(archs):
-        for node in (arch.rows if encoder.is_chain else with_degrees(arch)):
-            for k in names:
-                value = node.get(k)
-                if k in encoder.scale and k in node: value = choices[k][round(encoder.scaled(k, value)*(steps-1))]
-                if (k, value) in counts: counts[k, value][i] += 1
+        nodes = arch.rows if encoder.is_chain else with_degrees(arch)
+        for node,name in itertools.product(nodes, choices):
+            value = node.get(name)
+            if name in encoder.scale and name in node:
+                value = choices[name][round(encoder.scaled(name, value)*(steps-1))]
+            if (name, value) in counts: counts[name,value][i] += 1
     return counts
 
+# %% ../nbs/70_importance.ipynb #2169b436
 def block_profile(
     archs:list, # Labelled architectures
     labels:np.ndarray, # (n,) labels
     encoder:Encoder, # Of the space
 ) -> pd.DataFrame: # feature, choice, score, error, n
-    "Mean label of networks weighted by how often a choice occurs in them, minus the mean of all; with its standard error"
+    "Mean label of networks weighted by how often they have a choice, minus the mean of all; with its standard error"
     labels, rows = np.asarray(labels, float), []
     for (name,choice),weight in _counts(archs, encoder).items():
         if not weight.any(): continue
-        mean = np.average(labels, weights=weight)
-        error = np.sqrt(np.average((labels-mean)**2, weights=weight)*(weight**2).sum())/weight.sum()
+        mean = np.average(labels, weights=weight) # E[y | c]
+        variance = np.average((labels-mean)**2, weights=weight)
+        error = np.sqrt(variance*(weight**2).sum())/weight.sum()
         rows.append(dict(feature=name, choice=choice, score=mean-labels.mean(), error=error, n=int((weight>0).sum())))
     return choice_table(rows, ['feature', 'choice', 'score', 'error', 'n'])
 
