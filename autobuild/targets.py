@@ -6,128 +6,60 @@
 __all__ = ['functions', 'TargetError', 'Expression', 'Condition']
 
 # %% ../nbs/05_targets.ipynb #c0f5d79d
-import ast, difflib, operator
+import ast, difflib, math, operator, re
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import reduce
+from keyword import iskeyword
 
 import numpy as np
+from fastcore.basics import patch
 
 # %% ../nbs/05_targets.ipynb #337527a0
 class TargetError(ValueError):
     "A target that cannot be read or computed; the message shows the place and what is allowed"
 
-def _truth(f):
+def _truth(function):
     "An elementwise function of truth values that gives 1, 0, or NaN where an input is missing"
-    def g(*xs): return np.where(reduce(operator.or_, map(np.isnan, xs)), np.nan, f(*xs).astype(float))
-    return g
+    def with_gaps(*values):
+        missing = reduce(operator.or_, map(np.isnan, values))
+        return np.where(missing, np.nan, function(*values).astype(float))
+    return with_gaps
 
-_binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow}
-_compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne}
-_compare = {k: _truth(f) for k,f in _compare.items()}
-_and, _or, _not = _truth(lambda a,b: (a!=0) & (b!=0)), _truth(lambda a,b: (a!=0) | (b!=0)), _truth(lambda a: a==0)
-functions = {f.__name__: f for f in (np.log, np.log10, np.log2, np.sqrt, np.exp)} | dict(abs=np.abs, min=np.minimum, max=np.maximum)
-_operators = "+ - * / ** ^, comparisons, and, or, not"
+_binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Pow: operator.pow}
+_compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
+    ast.NotEq: operator.ne}
+_compare = {kind: _truth(function) for kind,function in _compare.items()}
+_and, _or = _truth(lambda a, b: (a!=0) & (b!=0)), _truth(lambda a, b: (a!=0) | (b!=0))
+_not = _truth(lambda a: a==0)
+functions = {f.__name__: f for f in (np.log, np.log10, np.log2, np.sqrt, np.exp)}
+functions |= dict(abs=np.abs, min=np.minimum, max=np.maximum)
 
-# %% ../nbs/05_targets.ipynb #35a35db4
-def _depth(tree:ast.AST) -> int:
-    "How deeply a syntax tree is nested, found without recursion"
-    level, depth = [tree], 0
-    while level: level, depth = [child for node in level for child in ast.iter_child_nodes(node)], depth+1
-    return depth
+# %% ../nbs/05_targets.ipynb #22dc97f9
+_pieces = re.compile(r'`([^`]*)`|([^\W\d]\w*)|\s+|.', re.S)
 
-class Expression:
-    "A formula over metric columns; a higher value is better"
-    max_length, max_depth = 1000, 200
-    def __init__(self,
-        text:str, # A column name such as `accuracy`, or a formula such as `100^acc / log10(latency)`
-    ):
-        if not isinstance(text, str): raise TargetError(f"a target is a formula such as 'accuracy - latency/100', not {text!r}")
-        self.text = ' '.join(text.split())
-        if not self.text: raise TargetError("the target is empty; write a column name or a formula such as 'accuracy - latency/100'")
-        if len(self.text)>self.max_length: raise TargetError(f"the target has {len(self.text)} characters; at most {self.max_length} are allowed")
-        self._code = self.text.replace('^', '**')
-        self._tree = self._parse()
-        self.columns = []
-        if _depth(self._tree)>self.max_depth: raise TargetError(f"target {self.text[:40]!r}...: nested too deeply")
-        self._read(self._tree)
-        if not self.columns: raise TargetError(f"target {self.text!r} names no column")
+def _translate(text:str) -> tuple:
+    "`(code, names, places)`: in Python's spelling, column name of every stand-in, character of `text` behind each byte"
+    code, stand_ins, places, prefix = '', {}, [], 'column'
+    while prefix in text: prefix += '_'
+    for found in _pieces.finditer(text):
+        piece, (quoted, word) = found[0], found.groups()
+        name = word if quoted is None else quoted
+        # Python would spell some letters anew (µ becomes μ), so words with such letters get a stand-in too
+        if name is not None and (quoted is not None or not name.isascii()):
+            plain = name.isascii() and name.isidentifier() and not iskeyword(name) and name not in functions
+            piece = f' {name} ' if plain else f' {stand_ins.setdefault(name, f"{prefix}{len(stand_ins)}")} '
+            if not code: piece = piece[1:] # code must not begin with a space
+        elif piece=='^': piece = '**'
+        code += piece
+        places += [found.start()+1]*len(piece.encode())
+    return code, {v: k for k,v in stand_ins.items()}, places+[len(text)+1]
 
-    def _parse(self) -> ast.expr:
-        "The formula as a syntax tree"
-        try: return ast.parse(self._code, mode='eval').body
-        except SyntaxError as e: raise self._error(f"cannot be read ({e.msg})", e.offset-1 if e.offset and e.lineno==1 else len(self._code)) from None
-        except (ValueError, MemoryError, RecursionError): raise TargetError(f"target {self.text[:40]!r}: cannot be read") from None
-
-    def _error(self, what:str, at:int) -> TargetError:
-        "An error about the character at `at` of the parsed code"
-        places = [i for i,c in enumerate(self.text, 1) for _ in range(2 if c=='^' else 1)] + [len(self.text)+1]
-        return TargetError(f"target {self.text!r}, character {places[min(at, len(places)-1)]}: {what}")
-
-    def _read(self, node:ast.expr):
-        "Check a node against the grammar and collect the names of columns, in order"
-        match node:
-            case ast.Constant(value=bool()) | ast.Constant(value=complex()): pass
-            case ast.Constant(value=int() | float() as v):
-                if abs(v)<=1e300: return
-                raise self._error("the number is too large", node.col_offset)
-            case ast.Name(id=name):
-                if name in functions: raise self._error(f"{name} is a function; write {name}(...)", node.col_offset)
-                if name not in self.columns: self.columns.append(name)
-                return
-            case ast.BinOp(op=op) if type(op) in _binary: return self._read_all(node.left, node.right)
-            case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not()): return self._read(node.operand)
-            case ast.Compare(ops=ops) if all(type(o) in _compare for o in ops): return self._read_all(node.left, *node.comparators)
-            case ast.BoolOp(): return self._read_all(*node.values)
-            case ast.Call(): return self._read_call(node)
-        part = ast.get_source_segment(self._code, node) or ''
-        raise self._error(f"{part[:40]!r} is not allowed; use numbers, column names, {_operators} and the functions {', '.join(functions)}", node.col_offset)
-
-    def _read_all(self, *nodes):
-        "Check several nodes, from left to right"
-        for o in nodes: self._read(o)
-
-    def _read_call(self, node:ast.Call):
-        "Check a function call: a known name and the right number of values"
-        name = node.func.id if isinstance(node.func, ast.Name) else ast.get_source_segment(self._code, node.func)
-        if name not in functions: raise self._error(f"there is no function {name[:40]!r}{_near(name, functions)}; allowed are {', '.join(functions)}", node.col_offset)
-        several = name in ('min', 'max')
-        if node.keywords or (len(node.args)<2 if several else len(node.args)!=1):
-            raise self._error(f"{name} takes {'two or more values and compares them row by row' if several else 'one value'}", node.col_offset)
-        self._read_all(*node.args)
-
-    def __call__(self,
-        columns:Mapping, # Column name -> numbers, such as a dictionary of arrays or a DataFrame
-    ) -> np.ndarray: # One float64 a row; NaN or infinity where the formula has no value
-        "Compute the target of every row"
-        values = {k: self._column(columns, k) for k in self.columns}
-        with np.errstate(all='ignore'): return np.array(self._value(self._tree, values), dtype=float)
-
-    def _column(self, columns:Mapping, name:str) -> np.ndarray:
-        "A column as float64"
-        if name not in columns: raise self._error(f"there is no column {name!r}{_near(name, columns)}; columns are {', '.join(map(str, columns))}", self._place(name))
-        try: return np.asarray(columns[name], dtype=float)
-        except (TypeError, ValueError): raise self._error(f"column {name!r} does not hold numbers only", self._place(name)) from None
-
-    def _place(self, name:str) -> int:
-        "Where a column's name stands first"
-        return min(o.col_offset for o in ast.walk(self._tree) if isinstance(o, ast.Name) and o.id==name)
-
-    def _value(self, node:ast.expr, values:dict):
-        "The value of a checked node"
-        def at(o): return self._value(o, values)
-        match node:
-            case ast.Constant(value=v): return np.float64(v)
-            case ast.Name(id=name): return values[name]
-            case ast.BinOp(op=op): return _binary[type(op)](at(node.left), at(node.right))
-            case ast.UnaryOp(op=op): return -at(node.operand) if isinstance(op, ast.USub) else _not(at(node.operand)) if isinstance(op, ast.Not) else at(node.operand)
-            case ast.BoolOp(op=op): return reduce(_and if isinstance(op, ast.And) else _or, map(at, node.values))
-            case ast.Call(func=f): return functions[f.id](at(node.args[0])) if len(node.args)==1 else reduce(functions[f.id], map(at, node.args))
-        xs = [at(o) for o in (node.left, *node.comparators)]
-        return reduce(_and, (_compare[type(op)](a, b) for op,a,b in zip(node.ops, xs, xs[1:])))
-
-    def __repr__(self): return self.text
-    def __eq__(self, o): return isinstance(o, Expression) and self.text==o.text
-    def __hash__(self): return hash(self.text)
+# %% ../nbs/05_targets.ipynb #b8e9f8ad
+def _written(name) -> str:
+    "A column's name as a formula has it: in backquotes unless it is a plain word"
+    return str(name) if str(name).isidentifier() else f'`{name}`'
 
 def _near(name:str, names) -> str:
     "A question that offers the name most like a misspelled one, if there is one"
@@ -135,77 +67,241 @@ def _near(name:str, names) -> str:
     near = difflib.get_close_matches(name.lower(), known, 1)
     return f" (did you mean {known[near[0]]!r}?)" if near else ''
 
-# %% ../nbs/05_targets.ipynb #5ce6412f
-def _linear(node:ast.expr, expression:Expression):
-    "(name or None, slope, offset) of a formula that is linear in one name at most; None for any other"
-    names = {o.id for o in ast.walk(node) if isinstance(o, ast.Name) and o.id not in functions}
-    if not names: return None, 0., float(expression._value(node, {}))
-    if len(names)>1: return None
-    name, = names
-    def value(x): return float(expression._value(node, {name: np.float64(x)}))
-    with np.errstate(all='ignore'): at = [value(x) for x in (0, 1, -1, 1e6)]
-    slope, offset = at[1]-at[0], at[0]
-    straight = _is_linear(node) and slope!=0 and np.isfinite(at).all()
-    return (name, slope, offset) if straight else None
-
-def _is_linear(node:ast.expr) -> bool:
-    "Whether a formula in one name is a straight line by its form"
-    def constant(part): return not any(isinstance(o, ast.Name) and o.id not in functions for o in ast.walk(part))
-    match node:
-        case ast.Name() | ast.Constant(): return True
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd()): return _is_linear(node.operand)
-        case ast.BinOp(op=ast.Add() | ast.Sub()): return _is_linear(node.left) and _is_linear(node.right)
-        case ast.BinOp(op=ast.Mult()): return constant(node.left) and _is_linear(node.right) or constant(node.right) and _is_linear(node.left)
-        case ast.BinOp(op=ast.Div()): return constant(node.right) and _is_linear(node.left)
-    return constant(node)
-
-# %% ../nbs/05_targets.ipynb #441ee849
-_downwards, _upwards = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
-
-def _pair_limits(left, op, right, negated:bool, expression:Expression) -> list:
-    "[(name, '<' or '>', number)] that one comparison states"
-    a, b = _linear(left, expression), _linear(right, expression)
-    if not a or not b or (a[0] and b[0] and a[0]!=b[0]): return []
-    slope, offset = a[1]-b[1], a[2]-b[2] # slope*name + offset compared with 0
-    if slope==0 or isinstance(op, ast.NotEq)!=negated and isinstance(op, (ast.Eq, ast.NotEq)): return []
-    number, name = -offset/slope, a[0] or b[0]
-    if isinstance(op, (ast.Eq, ast.NotEq)): return [(name, '<', number), (name, '>', number)]
-    below = isinstance(op, _downwards)!=negated
-    return [(name, '<' if below==(slope>0) else '>', number)]
-
-def _limits(node:ast.expr, negated:bool, expression:Expression) -> list:
-    "[(name, '<' or '>', number)] that a condition, or its negation, states for certain"
-    match node:
-        case ast.UnaryOp(op=ast.Not()): return _limits(node.operand, not negated, expression)
-        case ast.BoolOp(op=op) if isinstance(op, ast.Or)==negated:
-            return [o for part in node.values for o in _limits(part, negated, expression)]
-        case ast.Compare() if not negated or len(node.ops)==1:
-            terms = [node.left, *node.comparators]
-            pairs = zip(terms, node.ops, terms[1:])
-            return [o for left,op,right in pairs for o in _pair_limits(left, op, right, negated, expression)]
-    return []
-
-# %% ../nbs/05_targets.ipynb #683b92d0
-class Condition(Expression):
-    "A condition over columns, true or false of every row; raises `TargetError` for a formula that compares nothing"
+# %% ../nbs/05_targets.ipynb #35a35db4
+class Expression:
+    "A formula over metric columns; a higher value is better"
+    max_length, max_depth = 1000, 150
+    kind, example = 'target', 'accuracy - latency/100'
     def __init__(self,
-        text:str, # Such as `params < 30_000 and predicted > .9`
+        text:str, # A column name such as `accuracy`, or a formula such as `100^acc / log10(latency)`
     ):
-        super().__init__(text)
-        inner = self._tree
-        while isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.Not): inner = inner.operand
-        if not isinstance(inner, (ast.Compare, ast.BoolOp)):
-            raise TargetError(f"condition {self.text!r} compares nothing; write one such as 'params < 30_000'")
+        self.text = _tidy(text, self.kind, self.example, self.max_length)
+        self._code, self._names, self._places = _translate(self.text)
+        self.columns = []
+        self._tree = self._parse()
+        self._read(self._tree)
+        if not self.columns: raise TargetError(f"{self.kind} {self.text!r} names no column")
 
     def __call__(self,
-        columns:Mapping, # Column name -> numbers
-    ) -> np.ndarray: # One boolean per row; False where a value is missing
-        "Which rows meet the condition"
-        return super().__call__(columns)==1
+        columns:Mapping, # Column name -> numbers, such as a dictionary of arrays or a DataFrame
+    ) -> np.ndarray: # One float64 per row; NaN or infinity where the formula has no value
+        "Compute the formula for every row; raises `TargetError` for a column that is missing or holds no numbers"
+        return self._compute(columns)
 
-    @property
-    def limits(self) -> dict: # Name -> list of ('<' or '>', number)
-        "The limits that the condition states for certain"
-        out = {}
-        for name,op,number in _limits(self._tree, False, self): out.setdefault(name, []).append((op, number))
-        return out
+    def __repr__(self): return self.text
+    def __eq__(self, other): return type(self) is type(other) and self.text==other.text
+    def __hash__(self): return hash(self.text)
+
+# %% ../nbs/05_targets.ipynb #8702498b
+def _tidy(text:str, kind:str, example:str, most:int) -> str:
+    "The text of a formula; spaces and line breaks count as one space, except inside backquotes"
+    if not isinstance(text, str): raise TargetError(f"a {kind} is text such as {example!r}, not {type(text).__name__}")
+    text = re.sub(r'`[^`]*`|\s+', lambda found: found[0] if found[0][0]=='`' else ' ', text).strip()
+    if not text: raise TargetError(f"the {kind} is empty; write text such as {example!r}")
+    if len(text)>most: raise TargetError(f"the {kind} has {len(text):,} characters; at most {most:,} are allowed")
+    return text
+
+@patch
+def _parse(self:Expression) -> ast.expr:
+    "The formula as a syntax tree"
+    if '#' in self._code: raise self._error("'#' is not allowed", self._code.index('#'))
+    try: return ast.parse(self._code, mode='eval').body
+    except SyntaxError as e: place, reason = e.offset-1 if e.offset and e.lineno==1 else len(self._code), e.msg
+    except (ValueError, MemoryError, RecursionError): place, reason = 0, 'nested too deeply, or no text'
+    raise self._error(f"cannot be read ({reason}); a column whose name is no plain word stands in backquotes", place)
+
+@patch
+def _error(self:Expression, what:str, place:int) -> TargetError:
+    "An error about one place of the parsed code"
+    character = self._places[min(max(place, 0), len(self._places)-1)]
+    return TargetError(f"{self.kind} {self.text!r}, character {character}: {what}")
+
+# %% ../nbs/05_targets.ipynb #ebbe572d
+@patch
+def _read(self:Expression, node:ast.expr, depth:int=0):
+    "Check a node against the grammar and collect the names of columns, in order"
+    if depth>self.max_depth: raise self._error(f"nested more than {self.max_depth} levels deep", node.col_offset)
+    match node:
+        case ast.Constant(value=bool()) | ast.Constant(value=complex()): raise self._not_allowed(node)
+        case ast.Constant(value=int() | float() as value):
+            if abs(value)>1e300: raise self._error("the number is too large", node.col_offset)
+            return
+        case ast.Name(): return self._read_name(node)
+        case ast.BinOp(op=op) if type(op) in _binary: parts = node.left, node.right
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not()): parts = node.operand,
+        case ast.Compare(ops=ops) if all(type(op) in _compare for op in ops): parts = node.left, *node.comparators
+        case ast.BoolOp(): parts = node.values
+        case ast.Call(): parts = self._read_call(node)
+        case _: raise self._not_allowed(node)
+    for part in parts: self._read(part, depth+1)
+
+# %% ../nbs/05_targets.ipynb #746b96c6
+@patch
+def _not_allowed(self:Expression, node:ast.expr) -> TargetError:
+    "The error about a part that is outside of the grammar"
+    part = (ast.get_source_segment(self._code, node) or '')[:40]
+    grammar = "numbers, column names, + - * / ** ^, comparisons, and, or, not and the functions "+', '.join(functions)
+    hint = '' if not isinstance(node, ast.Constant) else '; text is no column name, backquotes make it one'
+    return self._error(f"{part!r} is not allowed; use {grammar}{hint}", node.col_offset)
+
+# %% ../nbs/05_targets.ipynb #fa4c8aaf
+@patch
+def _read_name(self:Expression, node:ast.Name):
+    "Note a column's name"
+    if node.id in functions: raise self._error(f"{node.id} is a function; write {node.id}(...)", node.col_offset)
+    name = self._names.get(node.id, node.id)
+    if name not in self.columns: self.columns.append(name)
+
+@patch
+def _read_call(self:Expression, node:ast.Call) -> list:
+    "Check a function call: a known name and the right number of values, which are given back"
+    name = node.func.id if isinstance(node.func, ast.Name) else ast.get_source_segment(self._code, node.func)
+    if name not in functions:
+        known = f"{_near(name, functions)}; allowed are {', '.join(functions)}"
+        raise self._error(f"there is no function {name[:40]!r}{known}", node.col_offset)
+    several = name in ('min', 'max')
+    if node.keywords or (len(node.args)<2 if several else len(node.args)!=1):
+        takes = 'two or more values and compares them row by row' if several else 'one value'
+        raise self._error(f"{name} takes {takes}", node.col_offset)
+    return node.args
+
+# %% ../nbs/05_targets.ipynb #63987b63
+@patch
+def _compute(self:Expression, columns:Mapping) -> np.ndarray:
+    "The value of every row"
+    where = f'{self.kind} {self.text!r}'
+    if not hasattr(columns, 'keys'): raise TargetError(f"{where}: give a dictionary of columns or a table")
+    values = {name: self._column(columns, name) for name in self.columns}
+    try: np.broadcast_shapes(*(v.shape for v in values.values()))
+    except ValueError:
+        rows = ', '.join(f'{_written(k)} has {len(v) if v.ndim else 1}' for k,v in values.items())
+        raise TargetError(f"{where}: columns differ in their number of rows: {rows}") from None
+    stood_in = {k: values[name] for k,name in self._names.items()}
+    with np.errstate(all='ignore'): return np.array(_value(self._tree, values | stood_in), dtype=float)
+
+# %% ../nbs/05_targets.ipynb #f299f218
+@patch
+def _column(self:Expression, columns:Mapping, name:str) -> np.ndarray:
+    "A column as float64"
+    named = [o for o in ast.walk(self._tree) if isinstance(o, ast.Name) and self._names.get(o.id, o.id)==name]
+    place = min(o.col_offset for o in named)
+    if name not in columns:
+        known = [_written(o) for o in columns]
+        known = ', '.join(known if len(known)<=20 else [*known[:20], '...'])
+        raise self._error(f"there is no column {name!r}{_near(name, columns)}; columns are {known}", place)
+    try: return np.asarray(columns[name], dtype=float)
+    except OverflowError: problem = 'holds a number too large for floating point'
+    except (TypeError, ValueError): problem = 'does not hold numbers only'
+    raise self._error(f"column {name!r} {problem}", place)
+
+# %% ../nbs/05_targets.ipynb #ffa70f3c
+def _value(node:ast.expr, values:dict):
+    "The value of a checked node"
+    match node:
+        case ast.Constant(value=number): return np.float64(number)
+        case ast.Name(id=name): return values[name]
+        case ast.BinOp(op=op): return _binary[type(op)](_value(node.left, values), _value(node.right, values))
+        case ast.UnaryOp(op=op):
+            operand = _value(node.operand, values)
+            return -operand if isinstance(op, ast.USub) else _not(operand) if isinstance(op, ast.Not) else operand
+        case ast.BoolOp(op=op):
+            join = _and if isinstance(op, ast.And) else _or
+            return reduce(join, [_value(o, values) for o in node.values])
+        case ast.Call(func=function):
+            arguments = [_value(o, values) for o in node.args]
+            return reduce(functions[function.id], arguments) if len(arguments)>1 else functions[function.id](*arguments)
+    terms = [_value(o, values) for o in (node.left, *node.comparators)]
+    return reduce(_and, [_compare[type(op)](a, b) for op,a,b in zip(node.ops, terms, terms[1:])])
+
+# %% ../nbs/05_targets.ipynb #7a73b86b
+class Condition(Expression):
+    "A condition on columns: true or false for every row"
+    kind, example = 'condition', 'params < 10_000'
+    def __init__(self,
+        text:str, # Comparisons joined by `and`, `or`, `not`, such as `params < 10_000 and not latency >= 5`
+    ):
+        super().__init__(text)
+        bare = _bare_value(self._tree)
+        if bare is None: return
+        value = self.text if bare is self._tree else ast.get_source_segment(self._code, bare)[:40]
+        problem = f"{value!r} is a value, not a condition; compare it with a number, as in {self.example!r}"
+        raise self._error(problem, bare.col_offset)
+
+    def __call__(self,
+        columns:Mapping, # Column name -> numbers, such as a dictionary of arrays or a DataFrame
+    ) -> np.ndarray: # One bool per row; False where a value is missing
+        "Which rows meet the condition; raises `TargetError` for a column that is missing or holds no numbers"
+        return self._compute(columns)==1
+
+# %% ../nbs/05_targets.ipynb #83afd25d
+def _bare_value(node:ast.expr) -> ast.expr|None:
+    "The first part that is neither a comparison nor joins them"
+    if isinstance(node, ast.Compare): return None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not): return _bare_value(node.operand)
+    if not isinstance(node, ast.BoolOp): return node
+    return next((o for o in map(_bare_value, node.values) if o is not None), None)
+
+# %% ../nbs/05_targets.ipynb #2e3e6edd
+def _comparisons(node:ast.expr, holds:bool=True) -> list:
+    "`(smaller, larger)` of every comparison that must hold for the condition to be met; equalities count both ways"
+    match node:
+        case ast.UnaryOp(op=ast.Not()): return _comparisons(node.operand, not holds)
+        case ast.BoolOp(op=op): # a broken `or` demands that every part be broken, as `and` that every part hold
+            parts = node.values if isinstance(op, ast.And)==holds else []
+            return [o for part in parts for o in _comparisons(part, holds)]
+    terms = [node.left, *node.comparators]
+    if not holds and len(node.ops)>1: return []
+    out = []
+    for op,a,b in zip(node.ops, terms, terms[1:]):
+        if isinstance(op, (ast.Lt, ast.LtE)): out.append((a, b) if holds else (b, a))
+        elif isinstance(op, (ast.Gt, ast.GtE)): out.append((b, a) if holds else (a, b))
+        elif isinstance(op, ast.Eq)==holds: out += [(a, b), (b, a)]
+    return out
+
+# %% ../nbs/05_targets.ipynb #f519e724
+def _constant(node:ast.expr) -> Fraction|None:
+    "The value of a part that names no column; None where it is not finite"
+    with np.errstate(all='ignore'): value = float(_value(node, {}))
+    return Fraction(repr(value)) if math.isfinite(value) else None
+
+def _linear(node:ast.expr) -> dict|None:
+    "`{name: slope, None: offset}` of a part that is linear in its columns; None for any other"
+    if all(o.id in functions for o in ast.walk(node) if isinstance(o, ast.Name)):
+        value = _constant(node)
+        return None if value is None else {None: value}
+    match node:
+        case ast.Name(id=name): return {name: Fraction(1)}
+        case ast.UnaryOp(op=ast.USub()): return _sum({}, _linear(node.operand), -1)
+        case ast.UnaryOp(op=ast.UAdd()): return _linear(node.operand)
+        case ast.BinOp(op=ast.Add()): return _sum(_linear(node.left), _linear(node.right), 1)
+        case ast.BinOp(op=ast.Sub()): return _sum(_linear(node.left), _linear(node.right), -1)
+        case ast.BinOp(op=ast.Mult() | ast.Div()): return _scaled(node)
+
+# %% ../nbs/05_targets.ipynb #e36d9172
+def _sum(a:dict|None, b:dict|None, factor:Fraction) -> dict|None:
+    "`a + factor*b`, term by term"
+    if a is None or b is None: return None
+    return {name: a.get(name, 0)+factor*b.get(name, 0) for name in a|b}
+
+def _scaled(node:ast.BinOp) -> dict|None:
+    "A product with a constant, or a quotient by one"
+    a, b = _linear(node.left), _linear(node.right)
+    if isinstance(node.op, ast.Mult) and a is not None and a.keys()=={None}: a, b = b, a
+    if a is None or b is None or b.keys()!={None}: return None
+    if isinstance(node.op, ast.Mult): return _sum({}, a, b[None])
+    return _sum({}, a, 1/b[None]) if b[None] else None
+
+# %% ../nbs/05_targets.ipynb #e07adae0
+@patch(as_prop=True)
+def limits(self:Condition) -> dict: # Column name -> list of ('<', number) and ('>', number)
+    "The limits that the condition states for certain, in their order; the number itself may be allowed"
+    out = {}
+    for smaller,larger in _comparisons(self._tree):
+        difference = _sum(_linear(larger), _linear(smaller), -1) or {} # positive where the comparison holds
+        slopes = {name: slope for name,slope in difference.items() if slope and name is not None}
+        if len(slopes)!=1: continue
+        [(name, slope)] = slopes.items()
+        try: number = float(-difference.get(None, 0)/slope)
+        except OverflowError: continue # beyond all numbers
+        out.setdefault(self._names.get(name, name), []).append(('>' if slope>0 else '<', number))
+    return out
