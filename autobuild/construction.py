@@ -55,7 +55,7 @@ def price(
         else: high = middle
     return high, _best_at(scores, costs, budget, high)[0]
 
-# %% ../nbs/80_construction.ipynb #d2ed2e61
+# %% ../nbs/80_construction.ipynb #e0f79ff0
 def best_within(
     scores:list, # One array per stage: scores
     costs:list, # One array per stage: costs that add up to a network's
@@ -98,7 +98,7 @@ def merge_best(
         yield -negative, item
         push(number, items)
 
-# %% ../nbs/80_construction.ipynb #10e917de
+# %% ../nbs/80_construction.ipynb #81d92524
 def class_products(
     scores:list, # One array per stage: scores of all its modules; a module without a finite score is never taken
     subsets:list, # One class per entry: a list with one array of module numbers per stage

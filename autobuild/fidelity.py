@@ -29,7 +29,7 @@ def _with_layer(arch:Architecture, stage:int, layer:int, choice:dict) -> Archite
     stages[stage] = dict(stages[stage], layers=layers)
     return Architecture(stages, **arch.network)
 
-# %% ../nbs/78_fidelity.ipynb #85696b47
+# %% ../nbs/78_fidelity.ipynb #bd01595e
 def swapped(
     space:Space, # The network's space
     arch:Architecture, # A network of it
@@ -85,7 +85,7 @@ def measured_drops(
                                   " from it in one node; give a measure that knows such pairs")
     return pd.DataFrame(rows, columns=['network', 'node', 'drop', 'swaps'])
 
-# %% ../nbs/78_fidelity.ipynb #1fae9f31
+# %% ../nbs/78_fidelity.ipynb #397f7db3
 groups = 'most important', 'at random', 'least important', 'largest drop there is'
 
 def picked(
@@ -100,7 +100,7 @@ def picked(
         rows[network] = dict(zip(groups, nodes.loc[chosen, 'drop']))
     return pd.DataFrame.from_dict(rows, 'index', columns=groups)
 
-# %% ../nbs/78_fidelity.ipynb #d1098ddf
+# %% ../nbs/78_fidelity.ipynb #2107bbfd
 def fidelity(
     drops:pd.DataFrame, # As `measured_drops` gives it, with a column score
     seed:int=0, # Fixes the random nodes
