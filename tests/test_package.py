@@ -1,5 +1,5 @@
 "The package as it is shipped: its metadata, its imports, its files and its documentation."
-import importlib, inspect, pkgutil, shutil, subprocess, sys, tarfile
+import importlib, inspect, os, pkgutil, shutil, subprocess, sys, tarfile
 from email.parser import Parser
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def loaded_by(code, names):
     "Which of the named modules a new Python has loaded after running `code`"
     res = run(f'{code}\nimport sys; print(*[o for o in {names} if o in sys.modules])')
     assert res.returncode==0, res.stderr
-    return res.stdout.split()
+    return res.stdout.splitlines()[-1].split()
 
 @pytest.fixture(scope='module')
 def built(tmp_path_factory):
@@ -56,6 +56,20 @@ def test_imports_are_late():
     "Importing the package costs next to nothing; fitting needs no more than torch, NumPy and pandas"
     assert not loaded_by('import autobuild', ['torch', 'numpy', 'pandas', *late])
     assert not loaded_by('from autobuild import AutoBuild, load_dataset', late)
+
+def cpu_seconds(code):
+    "How long a new Python computes to run `code`; waiting for other processes does not count"
+    before = os.times()
+    assert run(code).returncode==0
+    after = os.times()
+    return after.children_user+after.children_system-before.children_user-before.children_system
+
+def test_help_answers_at_once():
+    "In under a second, without PyTorch"
+    for words in ['--help'], ['--version'], ['fit', '--help']:
+        code = f'from autobuild.cli import main; main({words})'
+        assert not loaded_by(code, ['torch', 'numpy', 'pandas', *late])
+        assert cpu_seconds(code)<1, words
 
 def test_core_imports_no_example():
     core = [o for o in modules if not o.startswith('autobuild.examples')]
