@@ -720,6 +720,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                              'autobuild.graphs.onnx_files._pool': ('onnx.html#_pool', 'autobuild/graphs/onnx_files.py'),
                                              'autobuild.graphs.onnx_files._product': ( 'onnx.html#_product',
                                                                                        'autobuild/graphs/onnx_files.py'),
+                                             'autobuild.graphs.onnx_files._read': ('onnx.html#_read', 'autobuild/graphs/onnx_files.py'),
                                              'autobuild.graphs.onnx_files._recurrent': ( 'onnx.html#_recurrent',
                                                                                          'autobuild/graphs/onnx_files.py'),
                                              'autobuild.graphs.onnx_files._sizes': ('onnx.html#_sizes', 'autobuild/graphs/onnx_files.py'),

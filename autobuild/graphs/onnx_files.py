@@ -32,7 +32,7 @@ def _onnx_name(kind:str) -> str:
     "The common name of an ONNX operation"
     return _onnx_names.get(kind, re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', kind).lower())
 
-# %% ../../nbs/16_onnx.ipynb #0e2f78cf
+# %% ../../nbs/16_onnx.ipynb #06607b51
 def _sizes(attributes:dict, name:str, default:list) -> tuple:
     "A list of sizes among an operation's attributes"
     sizes = tuple(attributes.get(name, default))
@@ -51,7 +51,7 @@ def _moving(attributes:dict, kernel:tuple) -> dict:
     return dict(kernel=kernel, stride=_sizes(attributes, 'strides', ones), padding=_padding(attributes, len(kernel)),
                 dilation=_sizes(attributes, 'dilations', ones))
 
-# %% ../../nbs/16_onnx.ipynb #06183607
+# %% ../../nbs/16_onnx.ipynb #1ff1635f
 def _conv(kind:str, attributes:dict, weight:tuple, bias:bool) -> tuple:
     "Name and sizes of a convolution"
     groups, transposed = _sizes(dict(group=[attributes.get('group', 1)]), 'group', [])[0], kind=='ConvTranspose'
@@ -59,7 +59,7 @@ def _conv(kind:str, attributes:dict, weight:tuple, bias:bool) -> tuple:
     sizes = dict(_moving(attributes, weight[2:]), groups=groups, bias=bias, in_channels=in_channels)
     return f"conv{'_transpose' if transposed else ''}{len(weight)-2}d", sizes
 
-# %% ../../nbs/16_onnx.ipynb #d2efc261
+# %% ../../nbs/16_onnx.ipynb #8169f4ec
 def _pool(kind:str, attributes:dict) -> tuple:
     "Name and sizes of a pooling operation"
     kernel = _sizes(dict(kernel_shape=attributes['kernel_shape']), 'kernel_shape', [])
@@ -80,7 +80,7 @@ def _recurrent(kind:str, attributes:dict, reads:list) -> tuple:
     name = kind.lower() if kind!='RNN' else 'rnn_relu' if relu else 'rnn_tanh'
     return name, dict(matrices=sum(math.prod(o.shape) for o in reads[1:3]), bias=len(reads)>3)
 
-# %% ../../nbs/16_onnx.ipynb #39657938
+# %% ../../nbs/16_onnx.ipynb #b6b42849
 def _operation(node, attributes:dict, known:dict, reads:list) -> tuple:
     "Common name and attributes of one ONNX operation; `known` has the small constants by name"
     kind = node.op_type
@@ -104,7 +104,7 @@ def _variant(node, attributes:dict, known:dict, reads:list) -> str:
     axes = attributes.get('axes', known.get(node.input[1]) if len(node.input)>1 else None)
     return reduction_name(_onnx_name(kind), None if axes is None else [int(o) for o in axes], len(reads[0].shape))
 
-# %% ../../nbs/16_onnx.ipynb #0873cbdf
+# %% ../../nbs/16_onnx.ipynb #d235a0a4
 def _clip_ends(node, attributes:dict, known:dict) -> list:
     "The lower and the upper end of a `Clip`, which old files have as attributes and newer ones as inputs"
     names = dict(zip(('min', 'max'), node.input[1:]))
@@ -138,7 +138,7 @@ def _bytes(path:Path) -> bytes:
         return path.read_bytes()
     except OSError as error: raise NetworkError(f"file {path} cannot be read: {error.strerror}") from None
 
-# %% ../../nbs/16_onnx.ipynb #fe7b69e7
+# %% ../../nbs/16_onnx.ipynb #78ec37dd
 _data_fields = 'raw_data', 'float_data', 'double_data', 'int32_data', 'int64_data', 'uint64_data', 'string_data'
 
 def _check_weight(tensor, name:str):
@@ -157,7 +157,7 @@ def _negative(name:str, dims:list) -> str:
     "What to say of an array with a negative size"
     return f"the array {name!r} has the sizes {list(dims)}, and a size is never negative; export the file again"
 
-# %% ../../nbs/16_onnx.ipynb #239fe92c
+# %% ../../nbs/16_onnx.ipynb #39eec702
 def _lengths(tensor, field:str, numbers:int) -> tuple:
     "How many entries a field of data may have"
     from onnx import TensorProto
@@ -172,7 +172,7 @@ def _lengths(tensor, field:str, numbers:int) -> tuple:
     packed = -(-numbers*bits//8) if bits<8 else numbers
     return (2*numbers,) if kind.startswith('COMPLEX') else (numbers, packed)
 
-# %% ../../nbs/16_onnx.ipynb #d3bf185c
+# %% ../../nbs/16_onnx.ipynb #3fe3c6d4
 _most_nodes, _deepest = 20_000, 100 # Once functions are written out; a larger file would take minutes
 
 def _inlined(model):
@@ -188,7 +188,7 @@ def _inlined(model):
     except Exception as error: reason = first_line(error)
     raise NetworkError(f"the functions of this file cannot be written out: {reason}")
 
-# %% ../../nbs/16_onnx.ipynb #0d0945d3
+# %% ../../nbs/16_onnx.ipynb #dce5ef17
 def _function(node) -> tuple:
     "What a function is called by; `node` is one that calls it, or the function itself"
     return node.domain, getattr(node, 'op_type', None) or node.name, node.overload
@@ -205,7 +205,7 @@ def _all_nodes(nodes):
             graphs = [attribute.g] if attribute.HasField('g') else attribute.graphs
             for graph in graphs: yield from _all_nodes(graph.node)
 
-# %% ../../nbs/16_onnx.ipynb #94d8972f
+# %% ../../nbs/16_onnx.ipynb #0e7e6bc6
 def _sizes_of_functions(bodies:dict) -> dict:
     "Function -> its size, its own calls written out; raises where one calls itself"
     calls = {name: {_function(o) for o in _all_nodes(nodes)} & set(bodies) for name,nodes in bodies.items()}
@@ -223,7 +223,7 @@ def _sizes_of_functions(bodies:dict) -> dict:
                                "which no exporter writes")
     return sizes
 
-# %% ../../nbs/16_onnx.ipynb #76f01800
+# %% ../../nbs/16_onnx.ipynb #9a351c9b
 def _check_arrays(model):
     "Raise where a constant array of the file does not fit its data"
     for tensor in model.graph.initializer: _check_weight(tensor, tensor.name)
@@ -239,7 +239,7 @@ def _label(node) -> str:
     "What to call a node in a message"
     return node.name or next((o for o in node.output if o), node.op_type)
 
-# %% ../../nbs/16_onnx.ipynb #791c65ac
+# %% ../../nbs/16_onnx.ipynb #e04c33e0
 def _sort(graph):
     "Put every node after what it reads"
     import networkx as nx
@@ -259,7 +259,7 @@ def _sort(graph):
     del graph.node[:]
     graph.node.extend(nodes[number] for number in order)
 
-# %% ../../nbs/16_onnx.ipynb #ce163f06
+# %% ../../nbs/16_onnx.ipynb #2fedb261
 def _makers(graph) -> dict:
     "Name -> number of the node that gives it, None for inputs and constant arrays"
     makers = dict.fromkeys(o.name for o in (*graph.input, *graph.initializer))
@@ -275,7 +275,7 @@ def _captured(node) -> list:
     "What the graphs inside a node read by name"
     return [name for inner in _all_nodes([node]) if inner is not node for name in inner.input if name]
 
-# %% ../../nbs/16_onnx.ipynb #36e87ac5
+# %% ../../nbs/16_onnx.ipynb #a62c02cf
 def _fix_sizes(graph, dims:dict|None) -> bool:
     "Give every open dimension of every input its size; True where there was one"
     dims = {} if dims is None else _checked_dims(dims)
@@ -296,7 +296,7 @@ def _fix_sizes(graph, dims:dict|None) -> bool:
                            f"these are {list(dict.fromkeys(names))}")
     return bool(names)
 
-# %% ../../nbs/16_onnx.ipynb #d0669fcd
+# %% ../../nbs/16_onnx.ipynb #0bacc5d4
 def _open_size(array:str, number:int, name:str) -> str:
     "What to say of a size that nobody gives"
     return (f"dimension {number} of input {array!r} ({name}) has no fixed size in the file; "
@@ -310,7 +310,7 @@ def _checked_dims(dims:dict) -> dict:
         raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}, not {wrong!r}")
     return dims
 
-# %% ../../nbs/16_onnx.ipynb #4906b3d5
+# %% ../../nbs/16_onnx.ipynb #e80037ed
 _arithmetic = set('''Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Floor Gather Greater Identity Less
     Max Min Mod Mul Neg Not Or Range ReduceProd Reshape Size Slice Sqrt Squeeze Sub Unsqueeze Where'''.split())
 _most_numbers = 64
@@ -359,7 +359,7 @@ class _OnnxReader:
         if kind is None or not kind.tensor_type.HasField('shape'): return (0,)
         return tuple(o.dim_value for o in kind.tensor_type.shape.dim)
 
-# %% ../../nbs/16_onnx.ipynb #8188946a
+# %% ../../nbs/16_onnx.ipynb #75bcf4b4
 @patch
 def read(self:_OnnxReader) -> tuple:
     "(values, numbers of the outputs)"
@@ -378,7 +378,7 @@ def read(self:_OnnxReader) -> tuple:
         for node in graph.node: self.node(node)
     return self.values, [self.numbers[o.name] for o in graph.output if o.name in self.numbers]
 
-# %% ../../nbs/16_onnx.ipynb #13832ac8
+# %% ../../nbs/16_onnx.ipynb #ab3cf253
 @patch
 def constant(self:_OnnxReader, name:str, tensor):
     "A constant array: a weight if it holds numbers that are not counts"
@@ -395,12 +395,12 @@ def _type(kind:int, shape:tuple):
     import onnx
     return onnx.helper.make_tensor_type_proto(kind, shape)
 
-# %% ../../nbs/16_onnx.ipynb #8990978c
+# %% ../../nbs/16_onnx.ipynb #0ec4e617
 @patch
 def node(self:_OnnxReader, node):
     "One node of the file"
     try: self.operation(node)
-    except NetworkError: raise
+    except (NetworkError, UnicodeDecodeError): raise
     except Exception as error:
         raise NetworkError(f"node {_label(node)} ({node.op_type}) lacks an input or an attribute that it needs "
                            f"({first_line(error)}); export the file again") from None
@@ -420,7 +420,7 @@ def operation(self:_OnnxReader, node):
     self.add(node.output, 'constant' if fixed else name, reads=[] if fixed else reads, shape=self.shape(_first(node)),
              attributes=sizes, weights=weights, modules=_modules(node))
 
-# %% ../../nbs/16_onnx.ipynb #5e4f6b59
+# %% ../../nbs/16_onnx.ipynb #7778f312
 _inputs_read = dict(BatchNormalization=3, LSTM=4, GRU=4, RNN=4, Resize=1, Upsample=1, Pad=1, Clip=1)
 
 def _first(node) -> str:
@@ -442,7 +442,7 @@ def _modules(node) -> tuple:
     paths, classes = (re.findall("'([^']*)'", written.get(k, ''))[:-1] for k in ('name_scopes', 'class_hierarchy'))
     return tuple((path, kind.split('.')[-1]) for path,kind in zip(paths, classes))
 
-# %% ../../nbs/16_onnx.ipynb #96f2f5fd
+# %% ../../nbs/16_onnx.ipynb #3f1e4f53
 @patch
 def settle(self:_OnnxReader, node):
     "Find out the types that a node gives and, where it is arithmetic of shapes, the array"
@@ -465,7 +465,7 @@ def shape_array(self:_OnnxReader, node):
     part = shape[ends.get('start', 0):ends.get('end', len(shape))]
     return None if 0 in part else np.array(part, dtype=np.int64)
 
-# %% ../../nbs/16_onnx.ipynb #4258e1fd
+# %% ../../nbs/16_onnx.ipynb #4fc34266
 @patch
 def inferred(self:_OnnxReader, node) -> dict:
     "Name -> type of what a node gives, from the types and small constants that it reads"
@@ -480,15 +480,9 @@ def inferred(self:_OnnxReader, node) -> dict:
     found = {o.name: o.type for o in onnx.shape_inference.infer_shapes(model).graph.output}
     return {k: found[k] if found[k].WhichOneof('value') else self.written_types.get(k, found[k]) for k in outputs}
 
-# %% ../../nbs/16_onnx.ipynb #d89372f7
-@patch(cls_method=True)
-def from_onnx(cls:Architecture,
-    path:str|Path, # An .onnx file
-    detail:str|int='operations', # As in `from_torch`; all but `operations` need a file that names the modules
-    dims:dict|None=None, # Sizes of dimensions that the file leaves open, such as `{'height': 224}`
-) -> Architecture: # One stage; its layers are operations; `paths` holds the module path of each, where the file has it
-    "Read an ONNX file as a graph of operations; nothing in it is run; raises `NetworkError` for what cannot be read"
-    _check_detail(detail)
+# %% ../../nbs/16_onnx.ipynb #7e751b12
+def _read(path:str|Path, dims:dict|None) -> tuple:
+    "(values, numbers of the outputs) of a file"
     model = _load(path)
     _check_arrays(model)
     model = _inlined(model)
@@ -499,4 +493,18 @@ def from_onnx(cls:Architecture,
         del model.graph.value_info[:]
         for output in model.graph.output: output.type.tensor_type.ClearField('shape')
     _sort(model.graph)
-    return build_architecture(*_OnnxReader(model).read(), detail)
+    return _OnnxReader(model).read()
+
+# %% ../../nbs/16_onnx.ipynb #32cd3aa8
+@patch(cls_method=True)
+def from_onnx(cls:Architecture,
+    path:str|Path, # An .onnx file
+    detail:str|int='operations', # As in `from_torch`; all but `operations` need a file that names the modules
+    dims:dict|None=None, # Sizes of dimensions that the file leaves open, such as `{'height': 224}`
+) -> Architecture: # One stage; its layers are operations; `paths` holds the module path of each, where the file has it
+    "Read an ONNX file as a graph of operations; nothing in it is run; raises `NetworkError` for what cannot be read"
+    _check_detail(detail)
+    try: values, outputs = _read(path, dims)
+    except UnicodeDecodeError:
+        raise NetworkError(f"file {path} is not an ONNX model, or is damaged: a name in it is not text") from None
+    return build_architecture(values, outputs, detail)
