@@ -31,9 +31,7 @@ def on_front(
 ) -> np.ndarray: # (networks,) True where no other network is at least as good in everything and better in something
     "Which networks no other dominates; raises ValueError for an unknown objective or a missing value"
     import moocore
-    values = _larger_is_better(table, objectives)
-    if not len(values): return np.zeros(0, bool)
-    return moocore.is_nondominated(values, maximise=True, keep_weakly=True)
+    return moocore.is_nondominated(_larger_is_better(table, objectives), maximise=True, keep_weakly=True)
 
 # %% ../nbs/82_fronts.ipynb #8200000d
 def hypervolume(
@@ -44,8 +42,7 @@ def hypervolume(
     "How much of the objectives' space a set of networks dominates; raises ValueError as `on_front` does"
     import moocore
     corner = _larger_is_better(pd.DataFrame([reference]), objectives)[0]
-    values = _larger_is_better(table, objectives)
-    return float(moocore.hypervolume(values, ref=corner, maximise=True)) if len(values) else 0.
+    return float(moocore.hypervolume(_larger_is_better(table, objectives), ref=corner, maximise=True))
 
 # %% ../nbs/82_fronts.ipynb #82000012
 def simplex(
