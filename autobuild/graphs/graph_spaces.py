@@ -28,7 +28,7 @@ def _count(value, name:str, place:str) -> int:
     if re.fullmatch('[0-9]{1,300}', text): return int(text)
     raise SpaceError(f"{place}: {name}={text[:60]} is not a whole number from 0")
 
-# %% ../../nbs/17_graph_spaces.ipynb #e01f9a43
+# %% ../../nbs/17_graph_spaces.ipynb #4830c850
 class _GraphStage(Stage):
     "A stage of nodes in any topology"
     def __init__(self, features:dict):
@@ -54,7 +54,7 @@ class _GraphStage(Stage):
             out[f'log_{name}'] = min(max(_log(out[name]), feature.low), feature.high)
         return out
 
-# %% ../../nbs/17_graph_spaces.ipynb #f90458b5
+# %% ../../nbs/17_graph_spaces.ipynb #89a1f2f0
 def _edges(edges, nodes:int, place:str) -> tuple:
     "Edges as pairs of layer numbers, from a lower to a higher one"
     try: pairs = tuple(sorted(tuple(map(int, edge)) for edge in edges))
@@ -64,7 +64,7 @@ def _edges(edges, nodes:int, place:str) -> tuple:
     if wrong is None: return pairs
     raise SpaceError(f"{place}: edge {wrong} must run from a lower to a higher layer number, between 1 and {nodes}")
 
-# %% ../../nbs/17_graph_spaces.ipynb #20422202
+# %% ../../nbs/17_graph_spaces.ipynb #1663e49f
 class GraphSpace(Space):
     "Operation graphs of any topology, described by the values that a collection of them has"
     can_build = False # There is no rule by which other networks could be made
@@ -84,7 +84,7 @@ class GraphSpace(Space):
         parts = [f'{k} ({len(v)} values)' for k,v in self.choices.items()] + [f'log_{k}' for k in self.ranges]
         return f"GraphSpace {self.name}: operation graphs with {', '.join(parts)}"
 
-# %% ../../nbs/17_graph_spaces.ipynb #e6c09136
+# %% ../../nbs/17_graph_spaces.ipynb #b52335bc
 def _check_description(choices:dict, ranges:dict):
     "Raise a `SpaceError` where these describe no space"
     for what,known,described in (('choices', categories, choices), ('ranges', numbers, ranges)):
@@ -100,7 +100,7 @@ def _check_description(choices:dict, ranges:dict):
         if not whole or not 0<=ends[0]<ends[1]:
             raise SpaceError(f"ranges: {name} is two whole numbers, the lowest and a higher one, not {ends!r}")
 
-# %% ../../nbs/17_graph_spaces.ipynb #afd50314
+# %% ../../nbs/17_graph_spaces.ipynb #4b8afab7
 @patch(as_prop=True)
 def spec(self:GraphSpace) -> dict: # What `GraphSpace(**spec)` needs
     "The space as JSON has it"
@@ -116,7 +116,7 @@ def size(self:GraphSpace) -> float: # Infinity
     "How many networks the space holds: no topology is excluded"
     return math.inf
 
-# %% ../../nbs/17_graph_spaces.ipynb #b190d421
+# %% ../../nbs/17_graph_spaces.ipynb #3d06aa43
 @patch
 def summary(self:GraphSpace) -> pd.DataFrame: # One row per feature
     "The space as a table"
@@ -129,7 +129,7 @@ def _repr_html_(self:GraphSpace) -> str:
     "For a notebook"
     return f'<p>GraphSpace {html.escape(self.name)}: operation graphs</p>{self.summary().to_html()}'
 
-# %% ../../nbs/17_graph_spaces.ipynb #69700beb
+# %% ../../nbs/17_graph_spaces.ipynb #50ea8124
 def _cannot(space:GraphSpace) -> SpaceError:
     return SpaceError(f"the networks of {space.name!r} were imported, and there is no rule to draw others; import more")
 
@@ -147,7 +147,7 @@ def modules(self:GraphSpace):
     "Raises `SpaceError`: there is no list of candidates for a graph"
     raise _cannot(self)
 
-# %% ../../nbs/17_graph_spaces.ipynb #6ab8fed0
+# %% ../../nbs/17_graph_spaces.ipynb #e1c6dda4
 def _node_lists(archs:list, features:list) -> list:
     "The nodes of every network"
     archs = [archs] if isinstance(archs, Architecture) else list(archs)
@@ -159,7 +159,7 @@ def _node_lists(archs:list, features:list) -> list:
                          "read it with Architecture.from_torch or Architecture.from_onnx")
     return [arch.stages[0]['layers'] for arch in archs]
 
-# %% ../../nbs/17_graph_spaces.ipynb #9deaa276
+# %% ../../nbs/17_graph_spaces.ipynb #add4f271
 class OutsideWarning(UserWarning):
     "A number of a network lies outside of the range that its space knows"
 
@@ -176,7 +176,7 @@ def outside(self:GraphSpace,
                 if not low<=value<=high: rows.append((place, name, value, low, high))
     return pd.DataFrame(rows, columns=['network', 'number', 'value', 'lowest', 'highest'])
 
-# %% ../../nbs/17_graph_spaces.ipynb #d47f0a97
+# %% ../../nbs/17_graph_spaces.ipynb #a2ffef16
 @patch
 def check(self:GraphSpace,
     arch:Architecture|str|dict, # An operation graph, its one-line form, or its config
@@ -189,7 +189,7 @@ def check(self:GraphSpace,
                            f"which count as their nearer end: {', '.join(said)}", OutsideWarning, stacklevel=2)
     return checked
 
-# %% ../../nbs/17_graph_spaces.ipynb #58fd9843
+# %% ../../nbs/17_graph_spaces.ipynb #8b274b5b
 def operation_space(
     archs:list, # Imported networks
     name:str='networks', # What the space is called
@@ -214,7 +214,7 @@ def _values(graphs:list, name:str, min_count:int) -> list:
     parts = {value: re.findall(r'[0-9]+|[^0-9]+', str(value)) for value in values}
     return sorted(values, key=lambda value: [(not o.isdigit(), int(o) if o.isdigit() else 0, o) for o in parts[value]])
 
-# %% ../../nbs/17_graph_spaces.ipynb #2dc74741
+# %% ../../nbs/17_graph_spaces.ipynb #d9cce66d
 def _checked_features(features:list|None) -> list:
     "The columns that describe a node"
     every = *categories, *numbers
@@ -226,7 +226,7 @@ def _checked_features(features:list|None) -> list:
     if wrong is None: return list(features)
     raise SpaceError(f"feature {wrong!r} is not a column of imported networks; choose from {', '.join(every)}")
 
-# %% ../../nbs/17_graph_spaces.ipynb #f579c786
+# %% ../../nbs/17_graph_spaces.ipynb #2a550982
 def _range(graphs:list, name:str) -> tuple:
     "(lowest, highest) of a number"
     counts = [_count(layer[name], name, f'network {place}') for place,layers in enumerate(graphs) for layer in layers]

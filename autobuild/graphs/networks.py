@@ -32,7 +32,7 @@ class Value:
     modules:tuple = () # (path, class) of every module around it, outermost first
     writes:bool = False # Whether it overwrites the first value that it reads
 
-# %% ../../nbs/15_networks.ipynb #b5157b92
+# %% ../../nbs/15_networks.ipynb #eb92a896
 _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cast_like chunk clone contiguous
     dequantize_linear detach dropout expand expand_as feature_dropout flatten gather_nd getitem hsplit identity
     lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
@@ -41,7 +41,7 @@ _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cas
     view view_as vsplit'''.split())
 _copies = {'clone', 'repeat', 'repeat_interleave', 'tile', 'to_copy', 'cast'}
 
-# %% ../../nbs/15_networks.ipynb #2f42bfe9
+# %% ../../nbs/15_networks.ipynb #32cba257
 class _Flow:
     "Which operations every value comes from"
     def __init__(self, values:list):
@@ -68,7 +68,7 @@ class _Flow:
         self.values.append(value)
         self.sources.append(sources)
 
-# %% ../../nbs/15_networks.ipynb #32aaf16e
+# %% ../../nbs/15_networks.ipynb #1cd42bbb
 def _as_constant(value:Value, read:list) -> Value:
     "What is computed from constants alone, with their weights"
     weights = dict(value.weights)
@@ -102,7 +102,7 @@ def _size(sizes:tuple|int|str) -> str:
     if isinstance(sizes, (int, str)): return str(sizes)
     return _every_size(sizes if len(set(map(str, sizes)))>1 else sizes[:1])
 
-# %% ../../nbs/15_networks.ipynb #16e29a91
+# %% ../../nbs/15_networks.ipynb #3c03aa27
 _recurrent = [kind+end for kind in ('lstm', 'gru', 'rnn_tanh', 'rnn_relu') for end in ('', '_cell')]
 _channels_last = {*_recurrent, 'embedding', 'layer_norm', 'linear', 'matmul', 'rms_norm',
                   'scaled_dot_product_attention'}
@@ -126,7 +126,7 @@ def _extent(shape:tuple, dim:int, batch:int, heads:int=1) -> tuple:
     if dim==1 and len(shape)>=4: return channels, shape[2]
     return channels, max(1, math.prod(shape)//channels//batch)
 
-# %% ../../nbs/15_networks.ipynb #7cfde7d7
+# %% ../../nbs/15_networks.ipynb #b50c2f88
 def _channel_dim(value:Value, values:list, dims:list) -> int:
     "Which dimension of a value holds channels; `dims` says it of the values before"
     if value.name in _channels_last: return len(value.shape)-1
@@ -165,7 +165,7 @@ def _macs(value:Value, values:list) -> int:
     if name=='bilinear': return math.prod(value.shape)*math.prod(shapes[2][1:])
     return 0
 
-# %% ../../nbs/15_networks.ipynb #767bb669
+# %% ../../nbs/15_networks.ipynb #bb998aa1
 def _conv_macs(value:Value, before:tuple, weight:tuple) -> int:
     "Every weight at every place of the result, or where the convolution is transposed, of what it reads"
     dimensions = len(weight)-2
@@ -179,7 +179,7 @@ def _einsum_macs(equation:str, shapes:list) -> int:
         sizes.update(zip(reversed(term.replace('...', '')), reversed(shape)))
     return math.prod(sizes.values()) if len(shapes)>1 else 0
 
-# %% ../../nbs/15_networks.ipynb #ae68e91a
+# %% ../../nbs/15_networks.ipynb #da6a0ea3
 def _columns(value:Value, values:list, dims:list, batch:int) -> dict:
     "One node's columns; `dims` are the channel dimensions of the values up to this one"
     attributes, heads = value.attributes, 1
@@ -205,7 +205,7 @@ def _groups_kind(groups:int, in_channels:int) -> str:
     if groups<2: return '1' if groups else '-'
     return 'depthwise' if groups==in_channels else 'grouped'
 
-# %% ../../nbs/15_networks.ipynb #ada8f285
+# %% ../../nbs/15_networks.ipynb #fc45a6ee
 def _operations(values:list, outputs:list):
     "The graph (of networkx) of operations that lead to an output; its nodes are numbers of values"
     import networkx as nx
@@ -225,7 +225,7 @@ def _operations(values:list, outputs:list):
         graph.add_edges_from((i, number) for i in flow.sources[number])
     return graph
 
-# %% ../../nbs/15_networks.ipynb #be80d902
+# %% ../../nbs/15_networks.ipynb #7bbb802a
 def _described(value:Value, values:list, dims:list, batch:int) -> dict:
     "The columns of an operation, nothing for other values; `dims` gets one more entry"
     try:
@@ -263,7 +263,7 @@ def _is(graph, node, *operations) -> bool:
     "Whether a node is there and is one of some operations"
     return node is not None and graph.nodes[node]['op'] in operations
 
-# %% ../../nbs/15_networks.ipynb #d596d16c
+# %% ../../nbs/15_networks.ipynb #25f81129
 def _fold_norm(graph, node:int):
     "Batch normalisation into the convolution or linear layer before it"
     before = _only_source(graph, node)
@@ -281,7 +281,7 @@ def _fold_bias(graph, node:int):
     if layer['bias'] is False and graph.nodes[node]['weights']==layer['out_channels']:
         _absorb_after(graph, node, before, bias=True)
 
-# %% ../../nbs/15_networks.ipynb #adc13c21
+# %% ../../nbs/15_networks.ipynb #0ca814a8
 def _fold_silu(graph, node:int):
     "x * sigmoid(x)"
     product = _only_reader(graph, node)
@@ -290,7 +290,7 @@ def _fold_silu(graph, node:int):
     _absorb(graph, node, product)
     graph.nodes[product]['op'] = 'silu'
 
-# %% ../../nbs/15_networks.ipynb #2a058a68
+# %% ../../nbs/15_networks.ipynb #7783c2bb
 def _scales(graph, nodes, reader:int) -> list:
     "Those of some nodes that multiply by a constant, or divide by one, for one reader alone"
     before = [n for n in nodes if _is(graph, n, 'mul', 'div') and _only_reader(graph, n)==reader]
@@ -310,7 +310,7 @@ def _fold_gelu(graph, node:int):
     for inner in (node, plus_one, *scales): _absorb(graph, inner, product)
     graph.nodes[product]['op'] = 'gelu'
 
-# %% ../../nbs/15_networks.ipynb #747fab7f
+# %% ../../nbs/15_networks.ipynb #96f1cede
 def _fold_group_norm(graph, node:int):
     "Instance normalisation of groups, then scale and shift"
     scale = _only_reader(graph, node)
@@ -321,7 +321,7 @@ def _fold_group_norm(graph, node:int):
     for inner in (node, scale): _absorb(graph, inner, shift)
     graph.nodes[shift]['op'] = 'group_norm'
 
-# %% ../../nbs/15_networks.ipynb #8e569d1c
+# %% ../../nbs/15_networks.ipynb #f60e95b4
 def _fold_attention(graph, node:int):
     "Matrix product, scale and mask, softmax, matrix product"
     mix = _only_reader(graph, node)
@@ -338,7 +338,7 @@ def _fold_attention(graph, node:int):
     attention.update(op='scaled_dot_product_attention', in_channels=channels, out_channels=channels,
                      out_size=max(1, attention['out_size']//attention['heads']))
 
-# %% ../../nbs/15_networks.ipynb #c8862772
+# %% ../../nbs/15_networks.ipynb #4ed7e267
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
     for rule in (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_group_norm, _fold_attention):
@@ -363,7 +363,7 @@ def _modules(graph, detail:str|int) -> dict:
     nodes = Counter(found.values())
     return {node: module for node,module in found.items() if module and nodes[module]>1}
 
-# %% ../../nbs/15_networks.ipynb #b9845efa
+# %% ../../nbs/15_networks.ipynb #2f0a4bff
 def _acyclic(graph, modules:dict) -> dict:
     "The modules that can be folded without closing a cycle"
     import networkx as nx
@@ -374,7 +374,7 @@ def _acyclic(graph, modules:dict) -> dict:
         if not cyclic: return modules
         modules = {node: module for node,module in modules.items() if module not in cyclic}
 
-# %% ../../nbs/15_networks.ipynb #62b5152c
+# %% ../../nbs/15_networks.ipynb #af1a55ad
 def _stride(graph, nodes:list) -> str:
     "The largest product of strides along a path"
     product = {}
@@ -397,7 +397,7 @@ def _folded(graph, nodes:list, module:tuple) -> dict:
     out.update({k: last[k] for k in ('out_channels', 'out_size')})
     return out | {k: sum(c[k] for c in columns) for k in ('params', 'macs')}
 
-# %% ../../nbs/15_networks.ipynb #f595addf
+# %% ../../nbs/15_networks.ipynb #488f96f6
 def _check_detail(detail):
     "Raise where `detail` says nothing"
     if detail in ('operations', 'blocks') or type(detail) is int and detail>=1: return
@@ -438,7 +438,7 @@ def build_architecture(
     modules = [graph.nodes[node]['modules'] for node in order]
     return Architecture([dict(layers=layers, edges=edges)]).with_paths(tuple(o[-1][0] if o else '' for o in modules))
 
-# %% ../../nbs/15_networks.ipynb #c5ceff27
+# %% ../../nbs/15_networks.ipynb #e64758dc
 def _layers(graph, order:list) -> list:
     "One dict per node, with the columns that wait for the graph to be done"
     for node in order:
@@ -483,7 +483,7 @@ def _arguments(node) -> dict:
     defaults = {o.name: o.default_value for o in node.target._schema.arguments}
     return defaults | dict(zip(defaults, node.args)) | dict(node.kwargs)
 
-# %% ../../nbs/15_networks.ipynb #031e77cb
+# %% ../../nbs/15_networks.ipynb #13f2603f
 def _flat(nested) -> list:
     "The entries of nested lists and dictionaries"
     if isinstance(nested, dict): nested = list(nested.values())
@@ -503,7 +503,7 @@ def _per_dimension(size, dimensions:int) -> tuple:
     size = tuple(size) if isinstance(size, (list, tuple)) else (size,)
     return size*dimensions if len(size)==1 else size
 
-# %% ../../nbs/15_networks.ipynb #99a1174e
+# %% ../../nbs/15_networks.ipynb #ffda4c25
 def _conv(name:str, arguments:dict, weight:tuple) -> tuple:
     "Name and sizes of a convolution"
     dimensions, transposed = len(weight)-2, arguments.get('transposed') or 'transpose' in name
@@ -521,7 +521,7 @@ def _padding(padding, kernel:tuple, dilation:tuple) -> tuple|str:
     both_sides = [d*(k-1) for k,d in zip(kernel, dilation)]
     return 'same' if any(o%2 for o in both_sides) else tuple(o//2 for o in both_sides)
 
-# %% ../../nbs/15_networks.ipynb #86a0b4d3
+# %% ../../nbs/15_networks.ipynb #4c00d201
 def _pool(name:str, arguments:dict, before:tuple, after:tuple) -> tuple:
     "Name and sizes of a pooling operation"
     dimensions, kind = int(name[-2]), re.search('max|avg|lp', name)[0]
@@ -540,7 +540,7 @@ def _adaptive_pool(kind:str, before:tuple, after:tuple) -> tuple:
     sizes = dict(kernel=kernel, stride=kernel, padding=(0,)*dimensions, dilation=(1,)*dimensions)
     return f'{kind}_pool{dimensions}d', sizes
 
-# %% ../../nbs/15_networks.ipynb #c1e3da6e
+# %% ../../nbs/15_networks.ipynb #ead72a19
 def reduction_name(name:str, dims:list|None, dimensions:int) -> str:
     "The name of a reduction over some dimensions, None for all"
     dims = {d%dimensions for d in dims} if dims and dimensions else set(range(dimensions))
@@ -561,7 +561,7 @@ def _order(name:str, arguments:dict, dimensions:int) -> list|None:
     order[first], order[second] = second, first
     return order
 
-# %% ../../nbs/15_networks.ipynb #0200bf6a
+# %% ../../nbs/15_networks.ipynb #aed08280
 def _torch_attributes(name:str, arguments:dict, reads:list, shape:tuple) -> tuple:
     "Common name and attributes of one ATen operation that reads some values and gives a shape"
     before = reads[0].shape if reads else ()
@@ -615,7 +615,7 @@ class _TorchReader:
         outputs = self.walk(self.program.graph_module)
         return self.values, [i for i in _flat(outputs) if isinstance(i, int)]
 
-# %% ../../nbs/15_networks.ipynb #3503d308
+# %% ../../nbs/15_networks.ipynb #2c37a461
 @patch
 def walk(self:_TorchReader, module):
     "Read every node of a graph module; gives the numbers of what it returns"
@@ -640,7 +640,7 @@ def inline(self:_TorchReader, inner, operands):
     for placeholder,operand in zip(placeholders, operands): self.numbers[placeholder] = self.result(operand)
     return self.walk(inner)
 
-# %% ../../nbs/15_networks.ipynb #2589bcd5
+# %% ../../nbs/15_networks.ipynb #ef346744
 @patch
 def call(self:_TorchReader, node, module):
     "The number of the value (or of several) that a call gives"
@@ -662,7 +662,7 @@ def operation(self:_TorchReader, node, name:str) -> int:
     writes = schema is not None and schema.name.endswith('_') and schema.is_mutable
     return self.add(name, reads=reads, shape=shape, attributes=attributes, modules=_module_stack(node), writes=writes)
 
-# %% ../../nbs/15_networks.ipynb #56f954c8
+# %% ../../nbs/15_networks.ipynb #3990f1bf
 def _is_module(operand, module) -> bool:
     "Whether an operand of a call is a graph module"
     if not isinstance(operand, torch.fx.Node) or operand.op!='get_attr': return False
@@ -699,7 +699,7 @@ def first_line(error:Exception) -> str:
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__).rstrip('.')
 
-# %% ../../nbs/15_networks.ipynb #9b91e6e5
+# %% ../../nbs/15_networks.ipynb #5dec61d1
 def _exported(module:nn.Module, args:tuple, kwargs:dict):
     "The exported program, or a `NetworkError`"
     import torch.export
@@ -717,7 +717,7 @@ def _does_not_run(inputs:list, error:Exception) -> str:
     return (f"the module does not run on an example input of shape {shapes}: {first_line(error)}; "
             "give example_input as the module's forward expects it")
 
-# %% ../../nbs/15_networks.ipynb #e8625790
+# %% ../../nbs/15_networks.ipynb #1384c5be
 @patch(cls_method=True)
 def from_torch(cls:Architecture,
     module:nn.Module, # The network; neither trained nor changed

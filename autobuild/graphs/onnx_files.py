@@ -32,7 +32,7 @@ def _onnx_name(kind:str) -> str:
     "The common name of an ONNX operation"
     return _onnx_names.get(kind, re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', kind).lower())
 
-# %% ../../nbs/16_onnx.ipynb #06607b51
+# %% ../../nbs/16_onnx.ipynb #c46d2e75
 def _sizes(attributes:dict, name:str, default:list) -> tuple:
     "A list of sizes among an operation's attributes"
     sizes = tuple(attributes.get(name, default))
@@ -51,7 +51,7 @@ def _moving(attributes:dict, kernel:tuple) -> dict:
     return dict(kernel=kernel, stride=_sizes(attributes, 'strides', ones), padding=_padding(attributes, len(kernel)),
                 dilation=_sizes(attributes, 'dilations', ones))
 
-# %% ../../nbs/16_onnx.ipynb #1ff1635f
+# %% ../../nbs/16_onnx.ipynb #a69921c2
 def _conv(kind:str, attributes:dict, weight:tuple, bias:bool) -> tuple:
     "Name and sizes of a convolution"
     groups, transposed = _sizes(dict(group=[attributes.get('group', 1)]), 'group', [])[0], kind=='ConvTranspose'
@@ -59,7 +59,7 @@ def _conv(kind:str, attributes:dict, weight:tuple, bias:bool) -> tuple:
     sizes = dict(_moving(attributes, weight[2:]), groups=groups, bias=bias, in_channels=in_channels)
     return f"conv{'_transpose' if transposed else ''}{len(weight)-2}d", sizes
 
-# %% ../../nbs/16_onnx.ipynb #8169f4ec
+# %% ../../nbs/16_onnx.ipynb #56b8e3a0
 def _pool(kind:str, attributes:dict) -> tuple:
     "Name and sizes of a pooling operation"
     kernel = _sizes(dict(kernel_shape=attributes['kernel_shape']), 'kernel_shape', [])
@@ -80,7 +80,7 @@ def _recurrent(kind:str, attributes:dict, reads:list) -> tuple:
     name = kind.lower() if kind!='RNN' else 'rnn_relu' if relu else 'rnn_tanh'
     return name, dict(matrices=sum(math.prod(o.shape) for o in reads[1:3]), bias=len(reads)>3)
 
-# %% ../../nbs/16_onnx.ipynb #b6b42849
+# %% ../../nbs/16_onnx.ipynb #cb6a303b
 def _operation(node, attributes:dict, known:dict, reads:list) -> tuple:
     "Common name and attributes of one ONNX operation; `known` has the small constants by name"
     kind = node.op_type
@@ -104,7 +104,7 @@ def _variant(node, attributes:dict, known:dict, reads:list) -> str:
     axes = attributes.get('axes', known.get(node.input[1]) if len(node.input)>1 else None)
     return reduction_name(_onnx_name(kind), None if axes is None else [int(o) for o in axes], len(reads[0].shape))
 
-# %% ../../nbs/16_onnx.ipynb #d235a0a4
+# %% ../../nbs/16_onnx.ipynb #a30741d8
 def _clip_ends(node, attributes:dict, known:dict) -> list:
     "The lower and the upper end of a `Clip`, which old files have as attributes and newer ones as inputs"
     names = dict(zip(('min', 'max'), node.input[1:]))
@@ -138,7 +138,7 @@ def _bytes(path:Path) -> bytes:
         return path.read_bytes()
     except OSError as error: raise NetworkError(f"file {path} cannot be read: {error.strerror}") from None
 
-# %% ../../nbs/16_onnx.ipynb #78ec37dd
+# %% ../../nbs/16_onnx.ipynb #76163f5a
 _data_fields = 'raw_data', 'float_data', 'double_data', 'int32_data', 'int64_data', 'uint64_data', 'string_data'
 
 def _check_weight(tensor, name:str):
@@ -157,7 +157,7 @@ def _negative(name:str, dims:list) -> str:
     "What to say of an array with a negative size"
     return f"the array {name!r} has the sizes {list(dims)}, and a size is never negative; export the file again"
 
-# %% ../../nbs/16_onnx.ipynb #39eec702
+# %% ../../nbs/16_onnx.ipynb #bb6382a1
 def _lengths(tensor, field:str, numbers:int) -> tuple:
     "How many entries a field of data may have"
     from onnx import TensorProto
@@ -172,7 +172,7 @@ def _lengths(tensor, field:str, numbers:int) -> tuple:
     packed = -(-numbers*bits//8) if bits<8 else numbers
     return (2*numbers,) if kind.startswith('COMPLEX') else (numbers, packed)
 
-# %% ../../nbs/16_onnx.ipynb #3fe3c6d4
+# %% ../../nbs/16_onnx.ipynb #1b6475e0
 _most_nodes, _deepest = 20_000, 100 # Once functions are written out; a larger file would take minutes
 
 def _inlined(model):
@@ -188,7 +188,7 @@ def _inlined(model):
     except Exception as error: reason = first_line(error)
     raise NetworkError(f"the functions of this file cannot be written out: {reason}")
 
-# %% ../../nbs/16_onnx.ipynb #dce5ef17
+# %% ../../nbs/16_onnx.ipynb #bd8f0a63
 def _function(node) -> tuple:
     "What a function is called by; `node` is one that calls it, or the function itself"
     return node.domain, getattr(node, 'op_type', None) or node.name, node.overload
@@ -205,7 +205,7 @@ def _all_nodes(nodes):
             graphs = [attribute.g] if attribute.HasField('g') else attribute.graphs
             for graph in graphs: yield from _all_nodes(graph.node)
 
-# %% ../../nbs/16_onnx.ipynb #0e7e6bc6
+# %% ../../nbs/16_onnx.ipynb #1c58c3a2
 def _sizes_of_functions(bodies:dict) -> dict:
     "Function -> its size, its own calls written out; raises where one calls itself"
     calls = {name: {_function(o) for o in _all_nodes(nodes)} & set(bodies) for name,nodes in bodies.items()}
@@ -223,7 +223,7 @@ def _sizes_of_functions(bodies:dict) -> dict:
                                "which no exporter writes")
     return sizes
 
-# %% ../../nbs/16_onnx.ipynb #9a351c9b
+# %% ../../nbs/16_onnx.ipynb #646e7515
 def _check_arrays(model):
     "Raise where a constant array of the file does not fit its data"
     for tensor in model.graph.initializer: _check_weight(tensor, tensor.name)
@@ -239,7 +239,7 @@ def _label(node) -> str:
     "What to call a node in a message"
     return node.name or next((o for o in node.output if o), node.op_type)
 
-# %% ../../nbs/16_onnx.ipynb #e04c33e0
+# %% ../../nbs/16_onnx.ipynb #1703b27f
 def _sort(graph):
     "Put every node after what it reads"
     import networkx as nx
@@ -259,7 +259,7 @@ def _sort(graph):
     del graph.node[:]
     graph.node.extend(nodes[number] for number in order)
 
-# %% ../../nbs/16_onnx.ipynb #2fedb261
+# %% ../../nbs/16_onnx.ipynb #5580478f
 def _makers(graph) -> dict:
     "Name -> number of the node that gives it, None for inputs and constant arrays"
     makers = dict.fromkeys(o.name for o in (*graph.input, *graph.initializer))
@@ -275,7 +275,7 @@ def _captured(node) -> list:
     "What the graphs inside a node read by name"
     return [name for inner in _all_nodes([node]) if inner is not node for name in inner.input if name]
 
-# %% ../../nbs/16_onnx.ipynb #a62c02cf
+# %% ../../nbs/16_onnx.ipynb #c5927ffd
 def _fix_sizes(graph, dims:dict|None) -> bool:
     "Give every open dimension of every input its size; True where there was one"
     dims = {} if dims is None else _checked_dims(dims)
@@ -296,7 +296,7 @@ def _fix_sizes(graph, dims:dict|None) -> bool:
                            f"these are {list(dict.fromkeys(names))}")
     return bool(names)
 
-# %% ../../nbs/16_onnx.ipynb #0bacc5d4
+# %% ../../nbs/16_onnx.ipynb #7f732d0d
 def _open_size(array:str, number:int, name:str) -> str:
     "What to say of a size that nobody gives"
     return (f"dimension {number} of input {array!r} ({name}) has no fixed size in the file; "
@@ -310,7 +310,7 @@ def _checked_dims(dims:dict) -> dict:
         raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}, not {wrong!r}")
     return dims
 
-# %% ../../nbs/16_onnx.ipynb #e80037ed
+# %% ../../nbs/16_onnx.ipynb #716f6a50
 _arithmetic = set('''Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Floor Gather Greater Identity Less
     Max Min Mod Mul Neg Not Or Range ReduceProd Reshape Size Slice Sqrt Squeeze Sub Unsqueeze Where'''.split())
 _most_numbers = 64
@@ -359,7 +359,7 @@ class _OnnxReader:
         if kind is None or not kind.tensor_type.HasField('shape'): return (0,)
         return tuple(o.dim_value for o in kind.tensor_type.shape.dim)
 
-# %% ../../nbs/16_onnx.ipynb #75bcf4b4
+# %% ../../nbs/16_onnx.ipynb #5dab7cd8
 @patch
 def read(self:_OnnxReader) -> tuple:
     "(values, numbers of the outputs)"
@@ -378,7 +378,7 @@ def read(self:_OnnxReader) -> tuple:
         for node in graph.node: self.node(node)
     return self.values, [self.numbers[o.name] for o in graph.output if o.name in self.numbers]
 
-# %% ../../nbs/16_onnx.ipynb #ab3cf253
+# %% ../../nbs/16_onnx.ipynb #c9e2cc2d
 @patch
 def constant(self:_OnnxReader, name:str, tensor):
     "A constant array: a weight if it holds numbers that are not counts"
@@ -395,7 +395,7 @@ def _type(kind:int, shape:tuple):
     import onnx
     return onnx.helper.make_tensor_type_proto(kind, shape)
 
-# %% ../../nbs/16_onnx.ipynb #0ec4e617
+# %% ../../nbs/16_onnx.ipynb #34ddf71f
 @patch
 def node(self:_OnnxReader, node):
     "One node of the file"
@@ -420,7 +420,7 @@ def operation(self:_OnnxReader, node):
     self.add(node.output, 'constant' if fixed else name, reads=[] if fixed else reads, shape=self.shape(_first(node)),
              attributes=sizes, weights=weights, modules=_modules(node))
 
-# %% ../../nbs/16_onnx.ipynb #7778f312
+# %% ../../nbs/16_onnx.ipynb #158aac23
 _inputs_read = dict(BatchNormalization=3, LSTM=4, GRU=4, RNN=4, Resize=1, Upsample=1, Pad=1, Clip=1)
 
 def _first(node) -> str:
@@ -442,7 +442,7 @@ def _modules(node) -> tuple:
     paths, classes = (re.findall("'([^']*)'", written.get(k, ''))[:-1] for k in ('name_scopes', 'class_hierarchy'))
     return tuple((path, kind.split('.')[-1]) for path,kind in zip(paths, classes))
 
-# %% ../../nbs/16_onnx.ipynb #3f1e4f53
+# %% ../../nbs/16_onnx.ipynb #03522133
 @patch
 def settle(self:_OnnxReader, node):
     "Find out the types that a node gives and, where it is arithmetic of shapes, the array"
@@ -465,7 +465,7 @@ def shape_array(self:_OnnxReader, node):
     part = shape[ends.get('start', 0):ends.get('end', len(shape))]
     return None if 0 in part else np.array(part, dtype=np.int64)
 
-# %% ../../nbs/16_onnx.ipynb #4fc34266
+# %% ../../nbs/16_onnx.ipynb #5e0c059b
 @patch
 def inferred(self:_OnnxReader, node) -> dict:
     "Name -> type of what a node gives, from the types and small constants that it reads"
@@ -480,7 +480,7 @@ def inferred(self:_OnnxReader, node) -> dict:
     found = {o.name: o.type for o in onnx.shape_inference.infer_shapes(model).graph.output}
     return {k: found[k] if found[k].WhichOneof('value') else self.written_types.get(k, found[k]) for k in outputs}
 
-# %% ../../nbs/16_onnx.ipynb #7e751b12
+# %% ../../nbs/16_onnx.ipynb #488ae835
 def _read(path:str|Path, dims:dict|None) -> tuple:
     "(values, numbers of the outputs) of a file"
     model = _load(path)
@@ -495,7 +495,7 @@ def _read(path:str|Path, dims:dict|None) -> tuple:
     _sort(model.graph)
     return _OnnxReader(model).read()
 
-# %% ../../nbs/16_onnx.ipynb #32cd3aa8
+# %% ../../nbs/16_onnx.ipynb #d0b8ca05
 @patch(cls_method=True)
 def from_onnx(cls:Architecture,
     path:str|Path, # An .onnx file
