@@ -158,7 +158,7 @@ def _options(command:str, words:list) -> dict:
 def _known(error:Exception) -> bool:
     "Whether an error is about what the user gave: ours by its type or by the place that raised it"
     if isinstance(error, (CommandError, OSError)) or type(error).__module__.startswith('autobuild.'): return True
-    if isinstance(error, ImportError): return error.name is None # An import statement names a module; our advice does not
+    if isinstance(error, ImportError): return error.name is None # Our advice names none, an import statement does
     place = error.__traceback__
     while place.tb_next: place = place.tb_next
     ours = place.tb_frame.f_globals.get('__name__', '').startswith('autobuild.')

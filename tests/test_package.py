@@ -40,7 +40,8 @@ def test_metadata(built):
     meta = Parser().parsestr(next(built.glob('*.dist-info/METADATA')).read_text(encoding='utf-8'))
     assert meta['Version']==autobuild.__version__
     assert {'dev', 'demo', 'torchsort'} <= set(meta.get_all('Provides-Extra'))
-    assert 'autobuild = autobuild.cli:main' in next(built.glob('*.dist-info/entry_points.txt')).read_text(encoding='utf-8')
+    commands = next(built.glob('*.dist-info/entry_points.txt')).read_text(encoding='utf-8')
+    assert 'autobuild = autobuild.cli:main' in commands
 
 def test_sdist(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as tar: names = {o.partition('/')[2] for o in tar.getnames()}

@@ -28,9 +28,9 @@ def texts(path, glob):
 
 def project_files():
     "The project's own files: what git knows or would add, or all below its folders where there is no git"
-    res = subprocess.run('git ls-files -z --cached --others --exclude-standard'.split(), cwd=root, capture_output=True, text=True)
-    if res.returncode==0: files = [root/o for o in sorted(set(res.stdout.split('\0'))-{''})]
-    else: files = [p for d in ('autobuild', 'benchmarks', 'nbs', 'tests', 'tools') for p in sorted((root/d).rglob('*'))]
+    known,names = run(*'git ls-files -z --cached --others --exclude-standard'.split())
+    if known: files = [root/o for o in sorted(set(names.split('\0'))-{''})]
+    else: files = [p for o in ('autobuild', 'benchmarks', 'nbs', 'tests', 'tools') for p in (root/o).rglob('*')]
     return [p for p in files if p.is_file()]
 
 def code():
@@ -40,8 +40,9 @@ def code():
         if p.suffix=='.ipynb':
             cells = json.loads(p.read_text(encoding='utf-8'))['cells']
             yield from ((f"{name} cell {o.get('id')}", join(o['source'])) for o in cells if o['cell_type']=='code')
-        elif p.suffix=='.py' and not (generated.search(text := p.read_text(encoding='utf-8')) or p.name=='_modidx.py'):
-            yield str(name), text
+        elif p.suffix=='.py':
+            text = p.read_text(encoding='utf-8')
+            if not generated.search(text): yield str(name), text
 
 def long_lines():
     "Code lines that are too wide, as (characters, where), widest first"
@@ -50,7 +51,8 @@ def long_lines():
 
 def long_cells():
     "Exported cells that are too tall, as (lines, where), tallest first; directives don't count"
-    cells = [(len(directive.sub('', text).strip().splitlines()), where) for where,text in code() if exports.search(text)]
+    exported = [(directive.sub('', text).strip(), where) for where,text in code() if exports.search(text)]
+    cells = [(len(text.splitlines()), where) for text,where in exported]
     return sorted((o for o in cells if o[0]>tallest), reverse=True)
 
 def worst(found, unit): return [f'{where}: {size} {unit}' for size,where in found[:5]]
@@ -174,7 +176,8 @@ def main():
         res += pool.map(lambda p: timed(p.name, notebook, p), nbs)
     passed, failed = tests.result()
     res += [timed('the site builds', site), timed('the links of the site lead somewhere', links),
-            timed('the site documents every public method', entries), timed('no file and no page names one machine', traces)]
+            timed('the site documents every public method', entries),
+            timed('no file and no page names one machine', traces)]
     passed, failed = passed+sum(res), failed+len(res)-sum(res)
     print(f'{time.time()-start:.0f}s altogether')
     print(f'{passed} passed, {failed} failed')
