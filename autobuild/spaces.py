@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 
-# %% ../nbs/00_spaces.ipynb #844faa8c
+# %% ../nbs/00_spaces.ipynb #2d7d862f
 class SpaceError(ValueError):
     "A space or an architecture that does not fit; the message names the place, the value and what is allowed"
 
@@ -42,7 +42,7 @@ def _is_number(value) -> bool:
     try: return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError: return False
 
-# %% ../nbs/00_spaces.ipynb #3fd2b543
+# %% ../nbs/00_spaces.ipynb #2bfbfb28
 def _whole(value, name:str, least:int=0) -> int:
     "An argument that must be a whole number"
     try: number = operator.index(value)
@@ -50,7 +50,7 @@ def _whole(value, name:str, least:int=0) -> int:
     if number is not None and not isinstance(value, bool) and number>=least: return number
     raise SpaceError(f"{name} is a whole number from {least}, not {_shown(value)}")
 
-# %% ../nbs/00_spaces.ipynb #9e2ed3f8
+# %% ../nbs/00_spaces.ipynb #54b4c261
 def short_count(
     count:int, # A whole number of any size, or infinity
 ) -> str: # Such as 7,371 or 6.5e19
@@ -58,7 +58,7 @@ def short_count(
     if count==math.inf: return 'infinitely many'
     return f'{count:,}' if count<1_000_000 else f'{Decimal(count):.1e}'.replace('e+', 'e')
 
-# %% ../nbs/00_spaces.ipynb #1484e024
+# %% ../nbs/00_spaces.ipynb #3c1df48a
 def _choices(spec, place:str) -> tuple:
     "A list of choices as plain values, each of them once"
     if isinstance(spec, np.ndarray): spec = spec.tolist()
@@ -78,7 +78,7 @@ def _choices(spec, place:str) -> tuple:
 
 _example = '{"low": 0, "high": 0.5, "steps": 6}'
 
-# %% ../nbs/00_spaces.ipynb #e1e2cece
+# %% ../nbs/00_spaces.ipynb #cc3ea59f
 def _interval(spec:dict, place:str) -> tuple:
     "The steps of an interval, from its lower to its upper end"
     _only(spec, ('low', 'high', 'steps'), place, 'an interval')
@@ -123,7 +123,7 @@ class Feature:
 
     def __repr__(self): return f"{self.name}: {_feature_text(self)}"
 
-# %% ../nbs/00_spaces.ipynb #cff7f21a
+# %% ../nbs/00_spaces.ipynb #3a064488
 def _feature_text(feature:Feature) -> str:
     "A feature's choices on one line"
     if feature.continuous: return f"{feature.low:g} to {feature.high:g}"
@@ -134,7 +134,7 @@ def _cut_list(values, most:int=12) -> str:
     shown = values if len(values)<=most else [*values[:most-2], '...', values[-1]]
     return ', '.join(map(str, shown))
 
-# %% ../nbs/00_spaces.ipynb #fd9862d7
+# %% ../nbs/00_spaces.ipynb #5bb9189a
 @patch
 def check(self:Feature,
     value, # A value as read from a file: its own type, or its text
@@ -160,7 +160,7 @@ def _same(feature:Feature, value):
             if _is_number(choice) and choice==value: return choice
     return feature._known.get(_shown(value))
 
-# %% ../nbs/00_spaces.ipynb #afe53b9a
+# %% ../nbs/00_spaces.ipynb #ccbd0b5d
 class _Fixed(dict):
     "A dictionary that cannot be changed, and so can be hashed and shared"
     __slots__ = '_hash', '_owner' # the hash, once it is known; the `Stage` that has checked it
@@ -184,7 +184,7 @@ def _owned(stage:dict, owner:'Stage') -> _Fixed:
     out._owner = owner
     return out
 
-# %% ../nbs/00_spaces.ipynb #d3381add
+# %% ../nbs/00_spaces.ipynb #27b68724
 def _fixed(features:dict, place:str) -> _Fixed:
     "Features that cannot be changed: names and plain values"
     if type(features) is _Fixed: return features
@@ -198,7 +198,7 @@ def _fixed(features:dict, place:str) -> _Fixed:
 
 _atoms = str, int, float, bool, type(None)
 
-# %% ../nbs/00_spaces.ipynb #933fe6e2
+# %% ../nbs/00_spaces.ipynb #f36c36cf
 def _layers(stage:dict, place:str) -> list:
     "The layers of a stage of any making, or a `SpaceError` if it is no stage"
     layers = stage.get('layers') if isinstance(stage, dict) else None
@@ -206,7 +206,7 @@ def _layers(stage:dict, place:str) -> list:
     what = "a dictionary with layers, a list of dictionaries of features"
     raise SpaceError(f"{place}: a stage is {what}, not {_shown(stage)}")
 
-# %% ../nbs/00_spaces.ipynb #669c2502
+# %% ../nbs/00_spaces.ipynb #62b54680
 def _fixed_stage(stage:dict, place:str) -> _Fixed:
     "A stage that cannot be changed: its features, `layers`, and `edges` where it lists its own"
     if type(stage) is _Fixed and 'layers' in stage: return stage
@@ -252,7 +252,7 @@ class Architecture:
     def __str__(self): return _architecture_text(self)
     def __repr__(self): return _cut(str(self))
 
-# %% ../nbs/00_spaces.ipynb #824aca83
+# %% ../nbs/00_spaces.ipynb #0433eb37
 def _made(stages:tuple, network:_Fixed, space=None, paths:tuple|None=None) -> Architecture:
     "An architecture of parts that are fixed already; `space` has checked it"
     arch = object.__new__(Architecture)
@@ -269,7 +269,7 @@ def _cut(text:str, most:int=2000) -> str:
     "The beginning of a long text, and how long it is"
     return text if len(text)<=most else f'{text[:most]}... ({len(text):,} characters)'
 
-# %% ../nbs/00_spaces.ipynb #16d376bf
+# %% ../nbs/00_spaces.ipynb #6580197a
 _bare = re.compile(r'[^\s,|:@"]+')
 _quoted = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.S)
 _named = re.compile(r'(?<!\S)(\w+)=("(?:[^"\\]|\\.)*"|[^\s,|:@"]+)(?!\S)', re.S)
@@ -295,7 +295,7 @@ def _architecture_text(arch:Architecture) -> str:
     stages = ' | '.join([_stage_text(s) for s in arch.stages])
     return f'{_features_text(arch.network)} || {stages}' if arch.network else stages
 
-# %% ../nbs/00_spaces.ipynb #c5da32ac
+# %% ../nbs/00_spaces.ipynb #0f68d642
 def _split(text:str, mark:str) -> list:
     "Split at `mark`, but not inside quotes"
     if '"' not in text: return text.split(mark)
@@ -309,7 +309,7 @@ def _once(text:str, mark:str, place:str) -> list:
     if len(parts)<=2: return parts
     raise SpaceError(f"{place}: {mark!r} stands {len(parts)-1} times in {_shown(text)!r}; write it once")
 
-# %% ../nbs/00_spaces.ipynb #a87f2e04
+# %% ../nbs/00_spaces.ipynb #a3e70392
 def _read_features(text:str, place:str) -> dict:
     "Read `name=value` pairs back"
     rest, pairs = _named.sub('', text).strip(), _named.findall(text)
@@ -321,7 +321,7 @@ def _read_features(text:str, place:str) -> dict:
     except ValueError: pass
     raise SpaceError(f"{place}: cannot read the quotes in {_shown(text)!r}; write them as in JSON")
 
-# %% ../nbs/00_spaces.ipynb #247291ab
+# %% ../nbs/00_spaces.ipynb #8263fbad
 def _read_stage(text:str, place:str) -> dict:
     "Read one stage of the one-line form"
     if text.strip()=='-': return _left_out
@@ -341,7 +341,7 @@ def _read_stage(text:str, place:str) -> dict:
 
 _no_features = _Fixed()
 
-# %% ../nbs/00_spaces.ipynb #e5d33c80
+# %% ../nbs/00_spaces.ipynb #843d5433
 def _read_count(text:str, place:str) -> int:
     "A number of layers"
     if re.fullmatch('[0-9]{1,6}', text) and int(text)<=100_000: return int(text)
@@ -353,7 +353,7 @@ def _read_edges(text:str, place:str) -> list:
     if None in found: raise SpaceError(f"{place}: cannot read the edges {_shown(text)!r}; write them as 1>2 1>3")
     return [(int(m[1]), int(m[2])) for m in found]
 
-# %% ../nbs/00_spaces.ipynb #d218d383
+# %% ../nbs/00_spaces.ipynb #4252f2ba
 def _read_text(text:str) -> dict:
     "The one-line form as a `config`, its values still text"
     *network, body = _once(text, '||', 'network')
@@ -361,7 +361,7 @@ def _read_text(text:str) -> dict:
     if 'stages' in features: raise SpaceError("network: a feature cannot be called stages")
     return dict(features, stages=[_read_stage(s, f'stage {u}') for u,s in enumerate(_split(body, '|'), 1)])
 
-# %% ../nbs/00_spaces.ipynb #5493b771
+# %% ../nbs/00_spaces.ipynb #3a6309fd
 @patch(cls_method=True)
 def parse(cls:Architecture,
     text:str, # The one-line form
@@ -370,7 +370,7 @@ def parse(cls:Architecture,
     if not isinstance(text, str): raise SpaceError(f"an architecture's one-line form is text, not {_shown(text)}")
     return _from_config(_read_text(text))
 
-# %% ../nbs/00_spaces.ipynb #14422c94
+# %% ../nbs/00_spaces.ipynb #7f52be6c
 @patch(as_prop=True)
 def config(self:Architecture) -> dict: # `{"stages": [...], feature: value}`, in plain lists and dictionaries of its own
     "The architecture as JSON has it"
@@ -379,7 +379,7 @@ def config(self:Architecture) -> dict: # `{"stages": [...], feature: value}`, in
         if 'edges' in stage: plain['edges'] = [list(e) for e in stage['edges']]
     return dict(self.network, stages=stages)
 
-# %% ../nbs/00_spaces.ipynb #fe3b8e97
+# %% ../nbs/00_spaces.ipynb #272506c7
 @patch(as_prop=True)
 def rows(self:Architecture) -> list: # One dict per node: stage, layer, and every feature that reaches it
     "The nodes as dictionaries"
@@ -394,7 +394,7 @@ def nodes(self:Architecture) -> pd.DataFrame: # One row per node: stage, layer, 
     "The node table"
     return pd.DataFrame(self.rows)
 
-# %% ../nbs/00_spaces.ipynb #df1570fa
+# %% ../nbs/00_spaces.ipynb #bc5d61b2
 @patch(as_prop=True)
 def edges(self:Architecture) -> list: # Pairs (source, target) of node numbers from 0
     "Who reads whose output"
@@ -415,7 +415,7 @@ def _edges(stages:tuple) -> list:
         start += count
     return out
 
-# %% ../nbs/00_spaces.ipynb #3c70b587
+# %% ../nbs/00_spaces.ipynb #05c660e6
 @patch
 def with_paths(self:Architecture,
     paths:list|None, # One text per node, or None
@@ -429,7 +429,7 @@ def with_paths(self:Architecture,
     out.__dict__.update(self.__dict__, paths=paths)
     return out
 
-# %% ../nbs/00_spaces.ipynb #32d504a7
+# %% ../nbs/00_spaces.ipynb #54e53d34
 def _declared(spec:dict, place:str) -> dict:
     "Name -> `Feature` of one level"
     if not isinstance(spec, dict):
@@ -447,7 +447,7 @@ def _counts(spec:list, place:str) -> list:
     what = "a list of distinct whole numbers up to 100,000, at least one of them above 0"
     raise SpaceError(f"{place}: layers is {what}, not {_shown(spec)}{hint}")
 
-# %% ../nbs/00_spaces.ipynb #efd081af
+# %% ../nbs/00_spaces.ipynb #8b58316a
 def _topology(spec:dict, place:str) -> tuple:
     "A cell's `(number of nodes, edges)`, checked to run from lower to higher numbers"
     _only(spec, ('nodes', 'edges'), place, 'a topology')
@@ -486,7 +486,7 @@ def _cells(spec:list, place:str) -> list:
     if len(set(out))<len(out): raise SpaceError(f"{place}: a topology occurs twice")
     return out
 
-# %% ../nbs/00_spaces.ipynb #a8e7b06a
+# %% ../nbs/00_spaces.ipynb #9e17179b
 @patch(as_prop=True)
 def spec(self:Stage) -> dict: # What `Stage(spec, place)` needs, in lists and dictionaries of its own
     "The stage as JSON has it"
@@ -510,7 +510,7 @@ def size(self:Stage) -> int: # Exact; continuous features count at their steps
     self._size = total
     return total
 
-# %% ../nbs/00_spaces.ipynb #ac9b1fee
+# %% ../nbs/00_spaces.ipynb #abe900ac
 @patch
 def check(self:Stage,
     stage:dict, # One of the `stages` of an architecture
@@ -532,7 +532,7 @@ def check(self:Stage,
     if not self.is_chain: out['edges'] = edges
     return _owned(out, self)
 
-# %% ../nbs/00_spaces.ipynb #837e9807
+# %% ../nbs/00_spaces.ipynb #f8ffaf60
 def _checked(features:dict, values:dict, place:str) -> tuple:
     "Every feature's value, checked, in the space's order"
     if features.keys()==values.keys(): return tuple([f.check(values[k], place) for k,f in features.items()])
@@ -551,7 +551,7 @@ def _layer(self:Stage, values:tuple) -> _Fixed:
         if len(self._known)<10_000: self._known[values] = out
     return out
 
-# %% ../nbs/00_spaces.ipynb #1db3f344
+# %% ../nbs/00_spaces.ipynb #0a813c64
 @patch
 def sample(self:Feature, rng:random.Random): # A value drawn uniformly
     "A uniformly drawn value"
@@ -589,7 +589,7 @@ class Space:
     def __eq__(self, other): return isinstance(other, Space) and self.to_json()==other.to_json()
     def __hash__(self): return hash(self.to_json())
 
-# %% ../nbs/00_spaces.ipynb #fe09175f
+# %% ../nbs/00_spaces.ipynb #52eecec4
 def _check_arguments(name:str, stages:list, constraints:list):
     "A `SpaceError` if a space's name, stages or constraints are of another kind"
     if not isinstance(name, str): raise SpaceError(f"a space's name is text, not {_shown(name)}")
@@ -598,7 +598,7 @@ def _check_arguments(name:str, stages:list, constraints:list):
     if not isinstance(constraints, (list, tuple)):
         raise SpaceError(f"constraints is a list of equalities, not {_shown(constraints)}")
 
-# %% ../nbs/00_spaces.ipynb #bb48d1bd
+# %% ../nbs/00_spaces.ipynb #2e7528de
 _equality = re.compile(r'\s*(\w+)\[(\d{1,9})\]\s*==\s*(\w+)\[(\d{1,9})\]\s*')
 
 def _constraint(text:str, stages:tuple) -> list:
@@ -612,7 +612,7 @@ def _constraint(text:str, stages:tuple) -> list:
             raise SpaceError(f"{where}: there is no stage feature {_shown(name)!r} in stage {u} of {len(stages)}")
     return pair
 
-# %% ../nbs/00_spaces.ipynb #721ba02f
+# %% ../nbs/00_spaces.ipynb #ae83ad6d
 def _groups(pairs:list) -> list:
     "Lists of (stage, feature) that must be equal, by stage: pairs that share one are joined"
     groups = []
@@ -621,7 +621,7 @@ def _groups(pairs:list) -> list:
         groups = [g for g in groups if g.isdisjoint(pair)] + [set(pair).union(*joined)]
     return sorted(map(sorted, groups))
 
-# %% ../nbs/00_spaces.ipynb #29bcabf2
+# %% ../nbs/00_spaces.ipynb #5701d28a
 def _check_names(space:'Space'):
     "A `SpaceError` if a feature stands on two levels, or is of two kinds, or has choices that look alike"
     levels = [('network', 'network', space.network)]
@@ -638,7 +638,7 @@ def _check_names(space:'Space'):
                 if is_truth.setdefault((name, choice), isinstance(choice, bool))==isinstance(choice, bool): continue
                 raise SpaceError(f"{where} has choices 1 or 0 here, True or False there; write the same everywhere")
 
-# %% ../nbs/00_spaces.ipynb #e6437f89
+# %% ../nbs/00_spaces.ipynb #d3e4c3a5
 @patch(as_prop=True)
 def spec(self:Space) -> dict: # What `Space(**spec)` needs, in lists and dictionaries of its own
     "The space as JSON has it"
@@ -651,7 +651,7 @@ def to_json(self:Space) -> str: # JSON that `Space.from_json` reads
     "The space as JSON text"
     return json.dumps(self.spec, indent=1)
 
-# %% ../nbs/00_spaces.ipynb #373d6479
+# %% ../nbs/00_spaces.ipynb #f26a58a8
 def _once_each(pairs:list) -> dict:
     "A JSON object that names no field twice"
     out = dict(pairs)
@@ -671,7 +671,7 @@ def _read_json(text:str, where:str):
     except RecursionError: raise SpaceError(f"{where}: nested too deeply") from None
     except ValueError: raise SpaceError(f"{where}: a number has too many digits") from None
 
-# %% ../nbs/00_spaces.ipynb #5033f7b3
+# %% ../nbs/00_spaces.ipynb #d0f330eb
 def _read_file(path:str) -> str:
     "The text of a space file, with or without a byte order mark"
     try: return Path(path).read_text(encoding='utf-8-sig')
@@ -680,7 +680,7 @@ def _read_file(path:str) -> str:
     except ValueError: reason = 'not the name of a file'
     raise SpaceError(f"space file {_shown(path, 200)} cannot be read: {reason}")
 
-# %% ../nbs/00_spaces.ipynb #5433e544
+# %% ../nbs/00_spaces.ipynb #870dd1aa
 @patch(cls_method=True)
 def from_json(cls:Space,
     source:str|Path, # A file's path, or the JSON text itself
@@ -696,7 +696,7 @@ def from_json(cls:Space,
     try: return cls(**{'name': 'space', **spec})
     except SpaceError as e: raise SpaceError(f'{where}: {e}') from None
 
-# %% ../nbs/00_spaces.ipynb #798c9f36
+# %% ../nbs/00_spaces.ipynb #fc3773fa
 @patch
 def size(self:Space) -> int: # Exact without constraints, an upper bound with them; intervals count at their steps
     "How many networks the space holds, a whole number of any length"
@@ -714,7 +714,7 @@ def summary(self:Space) -> pd.DataFrame: # One row per stage
         rows.append(dict(stage=u, layers=layers, **{k: f.spec for k,f in {**s.stage, **s.layer}.items()}, modules=size))
     return pd.DataFrame(rows).set_index('stage')
 
-# %% ../nbs/00_spaces.ipynb #69bcfa54
+# %% ../nbs/00_spaces.ipynb #70546d07
 def _headline(space:Space) -> str:
     "What a space is, on one line"
     stages, networks, most = len(space.stages), space.size(), 'at most ' if space.constraints else ''
@@ -738,14 +738,14 @@ def _space_text(space:Space) -> str:
     head = f'Space {space.name}: {_headline(space)}'
     return '\n'.join([head, *lines, *map(str, space.network.values()), *space.constraints])
 
-# %% ../nbs/00_spaces.ipynb #0fc16133
+# %% ../nbs/00_spaces.ipynb #8109feb9
 @patch(as_prop=True)
 def continuous(self:Space) -> list: # Names
     "The features that are intervals"
     every = [*self.network.values(), *(f for s in self.stages for f in [*s.stage.values(), *s.layer.values()])]
     return list(dict.fromkeys(f.name for f in every if f.continuous))
 
-# %% ../nbs/00_spaces.ipynb #045cea21
+# %% ../nbs/00_spaces.ipynb #878028ac
 def _html_table(rows:list, title:str) -> str:
     "Rows of texts as an HTML table, names of the columns first"
     head, *body = [[html.escape(str(cell)) for cell in row] for row in rows]
@@ -761,7 +761,7 @@ def _repr_html_(self:Space) -> str: # For a notebook
     more = [*map(str, self.network.values()), *self.constraints]
     return _html_table(_space_rows(self), '; '.join([f'Space {self.name}: {_headline(self)}', *more]))
 
-# %% ../nbs/00_spaces.ipynb #036a2c44
+# %% ../nbs/00_spaces.ipynb #d88ed9e7
 @patch
 def _repr_html_(self:Architecture) -> str: # For a notebook
     "A table, one row per stage; the values of its layers side by side"
@@ -780,7 +780,7 @@ def _several(texts, sep:str=', ', most:int=16) -> str:
     texts = list(texts)
     return sep.join(texts if len(texts)<=most else [*texts[:most], f'... ({len(texts):,})'])
 
-# %% ../nbs/00_spaces.ipynb #8f09a401
+# %% ../nbs/00_spaces.ipynb #9ffd3cee
 def _broken(groups:list, stages:tuple) -> str|None:
     "The first equality that the stages break; a stage that is left out breaks none"
     for group in groups:
@@ -799,7 +799,7 @@ def _parts(arch, space:Space) -> tuple:
         return arch['stages'], {k: v for k,v in arch.items() if k!='stages'}, None
     raise SpaceError(f"cannot read {_shown(given)!r} as an architecture of space {_shown(space.name)!r}: {problem}")
 
-# %% ../nbs/00_spaces.ipynb #b69a7f0b
+# %% ../nbs/00_spaces.ipynb #c27fdb2c
 @patch
 def check(self:Space,
     arch:Architecture|str|dict, # An architecture, its one-line form, or its config
@@ -818,7 +818,7 @@ def check(self:Space,
     if broken: raise SpaceError(f"constraint {broken} does not hold")
     return _made(tuple([_fixed_stage(s, 'stage') for s in checked]), network, self, paths)
 
-# %% ../nbs/00_spaces.ipynb #34e22af5
+# %% ../nbs/00_spaces.ipynb #8374b0c0
 def options(
     features:dict, # Name -> `Feature`
 ) -> list: # One read-only dict of values per combination
@@ -829,13 +829,14 @@ def options(
         raise SpaceError(f"{names} have {short_count(count)} combinations; at most 1,000,000 can be listed")
     return [_Fixed(zip(features, values)) for values in product(*(f.choices for f in features.values()))]
 
-# %% ../nbs/00_spaces.ipynb #bbad6134
+# %% ../nbs/00_spaces.ipynb #03f5d991
 class Modules:
     "All candidates for one stage, numbered: topology by topology, stage features before layer features"
     def __init__(self,
         stage:Stage, # The stage's description
     ):
-        self.stage, self.stage_choices, self.layer_choices = stage, options(stage.stage), options(stage.layer)
+        self.stage, self._known = stage, {} # modules by their numbers, once they were asked for
+        self.stage_choices, self.layer_choices = options(stage.stage), options(stage.layer)
         sizes = [math.prod(s) for s in self.shapes]
         self._starts = list(accumulate(sizes, initial=0))
         self.starts = np.array(self._starts, dtype=np.int64 if self._starts[-1]<2**63 else object)
@@ -851,12 +852,13 @@ class Modules:
         if self._starts[-1]<2**63: return self._starts[-1]
         raise SpaceError(f"a stage has {short_count(self._starts[-1])} modules, too many to be listed")
 
-# %% ../nbs/00_spaces.ipynb #f5ffb4a2
+# %% ../nbs/00_spaces.ipynb #52fc13c1
 @patch
 def config(self:Modules,
     number:int, # A module's number, from 0
 ) -> dict: # The stage part of an architecture, read-only
     "The module's configuration"
+    if number in self._known: return self._known[number]
     number, end = _whole(number, 'module'), self._starts[-1]
     if number>=end: raise SpaceError(f"module {short_count(number)} is not between 0 and {short_count(end-1)}")
     topology = bisect_right(self._starts, number)-1
@@ -868,9 +870,11 @@ def config(self:Modules,
         layers.append(self.layer_choices[layer])
     out = {**self.stage_choices[rest], 'layers': tuple(layers[::-1])}
     if edges is not None: out['edges'] = edges
-    return _owned(out, self.stage)
+    out = _owned(out, self.stage)
+    if len(self._known)<10_000: self._known[number] = out
+    return out
 
-# %% ../nbs/00_spaces.ipynb #d718aec4
+# %% ../nbs/00_spaces.ipynb #511fac9a
 @patch
 def number(self:Modules,
     config:dict, # The stage part of an architecture, checked by its space
@@ -892,7 +896,7 @@ def layers(self:Modules) -> np.ndarray: # (modules,)
     "Every module's layer count"
     return np.repeat([n for n,_ in self.stage.topologies], np.diff(self.starts))
 
-# %% ../nbs/00_spaces.ipynb #307b1424
+# %% ../nbs/00_spaces.ipynb #1b95c612
 @patch(as_prop=True)
 def modules(self:Space) -> list: # One `Modules` per stage
     "All candidates for every stage"
@@ -905,7 +909,7 @@ def network_choices(self:Space) -> list: # One read-only dict per combination; a
     if '_network_choices' not in self.__dict__: self._network_choices = tuple(options(self.network))
     return list(self._network_choices)
 
-# %% ../nbs/00_spaces.ipynb #2eccfa97
+# %% ../nbs/00_spaces.ipynb #25c7d6e6
 def _draw(space:Space, rng:random.Random) -> Architecture|None:
     "A random network; None where it breaks a constraint or has no layer"
     stages = [s.sample(rng) for s in space.stages]
@@ -924,7 +928,7 @@ def _join(space:Space, stages:list, group:list, rng:random.Random):
     for (u,k),f in zip(present, features):
         if f.allows(value): stages[u-1] = _owned({**stages[u-1], k: value}, space.stages[u-1])
 
-# %% ../nbs/00_spaces.ipynb #7fed0b8f
+# %% ../nbs/00_spaces.ipynb #4c5a5fdc
 def _shared(features:list, rng:random.Random):
     "A random value that all features allow, some of which are intervals; None where there is none"
     lists = [f for f in features if not f.continuous]
@@ -941,7 +945,7 @@ def allows(self:Feature,
     "Whether a value is allowed"
     return _is_number(value) and self.low<=value<=self.high if self.continuous else value in self.choices
 
-# %% ../nbs/00_spaces.ipynb #3a36cbd5
+# %% ../nbs/00_spaces.ipynb #a86b7028
 def _all_networks(space:Space, most:int) -> list|None:
     "Every network of a space; None where there may be more than `most`"
     if space.continuous or any(s.size()>most for s in space.stages): return None
@@ -954,7 +958,7 @@ def _all_networks(space:Space, most:int) -> list|None:
     networks = space.network_choices
     return [_made(s, n, space) for s in begun if any(o['layers'] for o in s) for n in networks]
 
-# %% ../nbs/00_spaces.ipynb #46f448ab
+# %% ../nbs/00_spaces.ipynb #86360d4a
 @patch
 def sample(self:Space,
     n:int, # How many
@@ -974,7 +978,7 @@ def sample(self:Space,
     if len(found)==n: return list(found.values())
     raise _too_few(self, n, self.size(), f', and only {len(found):,} of them were found')
 
-# %% ../nbs/00_spaces.ipynb #41150d44
+# %% ../nbs/00_spaces.ipynb #5e0a86cf
 def _fill(space:Space, n:int, found:list, every:list, rng:random.Random) -> list:
     "The networks that were found, and as many others as are asked for"
     if len(every)<n: raise _too_few(space, n, len(every))
@@ -987,7 +991,7 @@ def _too_few(space:Space, n:int, count:int, more:str='') -> SpaceError:
     asked = f"{n:,} distinct networks are asked of space {_shown(space.name)!r}"
     return SpaceError(f"{asked}, which has {'at most '*bool(more)}{short_count(count)}{more}; ask for fewer")
 
-# %% ../nbs/00_spaces.ipynb #cacbee17
+# %% ../nbs/00_spaces.ipynb #3d8db8a6
 @patch
 def with_module(self:Space,
     arch:Architecture, # A network of the space
@@ -1007,7 +1011,7 @@ def with_module(self:Space,
     right = any(s['layers'] for s in stages) and not _broken(self.constraint_groups, stages)
     return _made(tuple(stages), arch.network, self if right else None)
 
-# %% ../nbs/00_spaces.ipynb #0215a6bf
+# %% ../nbs/00_spaces.ipynb #1a1c7d11
 @dataclass(frozen=True, eq=False, repr=False)
 class Candidates(Sequence):
     "Networks by the numbers of their modules; each is made when it is asked for, and needs no check"
@@ -1033,7 +1037,7 @@ class Candidates(Sequence):
 
     def __repr__(self): return f"Candidates: {short_count(len(self))} networks of space {self.space.name}"
 
-# %% ../nbs/00_spaces.ipynb #7b600618
+# %% ../nbs/00_spaces.ipynb #b222edb2
 def _checked_numbers(space:Space, numbers, networks) -> tuple:
     "The numbers of some candidates as arrays of their own, or a `SpaceError`"
     try: numbers, networks = (np.array(o, dtype=np.int64) for o in (numbers, networks))
@@ -1047,7 +1051,7 @@ def _checked_numbers(space:Space, numbers, networks) -> tuple:
         raise SpaceError(f"{name} go from 0 to less than {ends} in space {space.name!r}")
     return numbers, networks
 
-# %% ../nbs/00_spaces.ipynb #3d09b261
+# %% ../nbs/00_spaces.ipynb #bfbdad95
 @patch(as_prop=True)
 def categories(self:Space) -> dict: # Category name -> tuple of choices (None where a stage lacks the feature)
     "The node features that an encoder sees: the network's, stage, layer position, the stages' and the layers'"
