@@ -4,6 +4,7 @@ nbdev prepares the notebooks, smalldocs renders them, math-core sets the maths. 
 (name, signature, comments, docstring) where its cell stands: functions, classes, and each method with `@patch`.
 A method written in its class's own cell gets one from a cell with `show_doc(Space.check)`."""
 import html, os, re, shutil, sys
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -25,13 +26,20 @@ import autobuild
 tex = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]]</span>', re.S)
 fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
 # Signatures name types as the code does: `pd.DataFrame`, `nn.Module`, `Path`; and no type that nobody wrote
-plain = [(r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'), (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
+plain = [(r'(?<=\w)\._\w+(?=\.)', ''), (r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'),
+         (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
          (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
 expected = re.compile(r'html-math-method is ignored|output-file is not read') # Both are done here
+
+def name_types(f):
+    "Let types in quotes (their library is imported late) stand as they are written, since nothing can evaluate them"
+    types = getattr(f, '__annotations__', {})
+    types |= {k: type(o, (), dict(__module__='builtins')) for k,o in types.items() if isinstance(o, str)}
 
 class Entry(MarkdownRenderer):
     "What a page shows of a function, class, method or property"
     def __init__(self, symbol, **options):
+        for o in symbol, getattr(symbol, '__init__', None), getattr(symbol, 'fget', None): name_types(o)
         super().__init__(symbol, **options)
         self.symbol = symbol
 
@@ -103,6 +111,9 @@ def build():
     staged = nbdev.serve.proc_nbs(n_workers=0, force=True)
     site = NbdevSite(load(staged), quiet=True)
     site.build()
+    names = Counter(str(p.out) for p in site.pages.values())
+    twice = [o for o,n in names.items() if n>1]
+    if twice: sys.exit(f"{', '.join(twice)}: two notebooks make this page, since a page's name leaves out the number")
     rewrite(site.out.rglob('*.html'), typeset)
     rewrite(site.out.rglob('*.css'), lambda t: fonts.sub('', t))
     index = (site.out/'search.json').read_text(encoding='utf-8') # In the script, or else search would need a web server
