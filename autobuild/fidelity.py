@@ -29,23 +29,24 @@ def _with_layer(arch:Architecture, stage:int, layer:int, choice:dict) -> Archite
     stages[stage] = dict(stages[stage], layers=layers)
     return Architecture(stages, **arch.network)
 
-# %% ../nbs/78_fidelity.ipynb #bd01595e
+# %% ../nbs/78_fidelity.ipynb #0db2fcac
 def swapped(
     space:Space, # The network's space
     arch:Architecture, # A network of it
     node:int, # A node's number from 0
 ) -> list: # Architectures; empty where neither the layer nor its stage has another choice
     "The networks that differ from `arch` in one node, or in its stage; raises ValueError for an operation graph"
-    places = [(s, l) for s,stage in enumerate(arch.stages) for l in range(len(stage['layers']))]
+    places = [(u, layer) for u,stage in enumerate(arch.stages) for layer in range(len(stage['layers']))]
     if not 0<=node<len(places): raise ValueError(
         f"node {node} does not exist; the network's nodes are numbered 0 to {len(places)-1}")
-    s, l = places[node]
-    spec, stage = space.stages[s], arch.stages[s]
+    number, layer = places[node]
+    spec, stage = space.stages[number], arch.stages[number]
     if not spec.topologies: raise ValueError(f"a node of space {space.name!r} cannot be changed alone, since its"
         " neighbours' shapes depend on it; change the module that was imported, and import it again")
     layers, choices = options(spec.layer), options(spec.stage)
-    if len(layers)>1: changed = [_with_layer(arch, s, l, layer) for layer in layers if layer!=stage['layers'][l]]
-    else: changed = [space.with_module(arch, s+1, dict(stage, **choice)) for choice in choices]
+    if len(layers)>1:
+        changed = [_with_layer(arch, number, layer, other) for other in layers if other!=stage['layers'][layer]]
+    else: changed = [space.with_module(arch, number+1, dict(stage, **choice)) for choice in choices]
     return [other for other in _allowed(space, changed) if other!=arch]
 
 # %% ../nbs/78_fidelity.ipynb #78000009
@@ -85,7 +86,7 @@ def measured_drops(
                                   " from it in one node; give a measure that knows such pairs")
     return pd.DataFrame(rows, columns=['network', 'node', 'drop', 'swaps'])
 
-# %% ../nbs/78_fidelity.ipynb #397f7db3
+# %% ../nbs/78_fidelity.ipynb #6ee4ec3f
 groups = 'most important', 'at random', 'least important', 'largest drop there is'
 
 def picked(
@@ -100,7 +101,7 @@ def picked(
         rows[network] = dict(zip(groups, nodes.loc[chosen, 'drop']))
     return pd.DataFrame.from_dict(rows, 'index', columns=groups)
 
-# %% ../nbs/78_fidelity.ipynb #2107bbfd
+# %% ../nbs/78_fidelity.ipynb #4e0f1f7f
 def fidelity(
     drops:pd.DataFrame, # As `measured_drops` gives it, with a column score
     seed:int=0, # Fixes the random nodes

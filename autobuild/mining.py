@@ -42,7 +42,7 @@ def _field(root:int, reads:list, hop:int) -> tuple:
     place = {node: i for i,node in enumerate(nodes)}
     return nodes, tuple(sorted((place[source], place[target]) for source,target in edges))
 
-# %% ../nbs/75_mining.ipynb #3bac27f4
+# %% ../nbs/75_mining.ipynb #66c2d1f4
 @lru_cache(maxsize=64) # one network is often asked for node by node
 def _fields(count:int, edges:tuple, hop:int) -> list:
     "Every node's module, as `_field` gives it"
@@ -50,7 +50,7 @@ def _fields(count:int, edges:tuple, hop:int) -> list:
     reads = _reads(count, edges)
     return [_field(root, reads, hop) for root in range(count)]
 
-# %% ../nbs/75_mining.ipynb #1377fce1
+# %% ../nbs/75_mining.ipynb #6697def2
 def _graph(labels:list, edges:tuple, names:tuple|None=None) -> 'nx.DiGraph':
     "A module as a graph, its root first; each node with its label and its depth, the longest path to the root"
     import networkx as nx
@@ -95,7 +95,7 @@ def _unfolded(labels:list, edges:list, hop:int, known:dict) -> list:
         trees = [known.setdefault(shape, len(known)) for shape in shapes]
     return trees
 
-# %% ../nbs/75_mining.ipynb #4e271cf2
+# %% ../nbs/75_mining.ipynb #3c2f468a
 def _check_features(archs:list, features:list|None):
     "Raise ValueError for a feature that no node has"
     if features is None: return
@@ -105,7 +105,7 @@ def _check_features(archs:list, features:list|None):
     unknown = [name for name in features if name not in allowed]
     if unknown: raise ValueError(f"no node has a feature {unknown[0]!r}; choose from {allowed}")
 
-# %% ../nbs/75_mining.ipynb #48abdb05
+# %% ../nbs/75_mining.ipynb #0ca8ae07
 def find_modules(
     archs:list, # Architectures
     hop:int, # How many edges back a module reaches
@@ -139,7 +139,7 @@ def _counted(graph:'nx.DiGraph', text:dict, root:int) -> str:
     inside = ', '.join(f'{count} {label}' for label,count in counts)
     return f"{len(graph)} nodes, {len(graph.edges)} edges -> {text[root]}: {inside}"
 
-# %% ../nbs/75_mining.ipynb #d3f87d90
+# %% ../nbs/75_mining.ipynb #9232231d
 def _text(graph:'nx.DiGraph', most:int=8) -> str:
     "A module on one line; a node with several readers carries a number, and more than `most` nodes are only counted"
     text = {node: _short(label) for node,label in graph.nodes(data='label')}
@@ -172,7 +172,7 @@ def _examples(archs:list, first:pd.DataFrame, hop:int, features:list|None) -> li
             graphs[row.Index] = _graph([labels[node] for node in nodes], edges)
     return [graphs[i] for i in first.index]
 
-# %% ../nbs/75_mining.ipynb #4cd17852
+# %% ../nbs/75_mining.ipynb #fa3f2873
 def _module_features(space) -> list:
     "What identifies a node, if nothing else is asked for: the categories of layers and stages"
     other = {'stage', 'layer', *space.network, *space.continuous}
@@ -189,7 +189,7 @@ def _module_table(found:pd.DataFrame, norms:np.ndarray, predictions:np.ndarray, 
     if labels is not None: table['label'] = _means(once.group, np.asarray(labels, float)[once.network])[0]
     return table
 
-# %% ../nbs/75_mining.ipynb #e0631d2f
+# %% ../nbs/75_mining.ipynb #703ddd45
 def mine_modules(
     predictor, # A `Predictor`: only its `hops`, `space`, `members` and `node_norms` are used
     archs:list, # Networks to mine, labelled or not
@@ -226,14 +226,14 @@ def _places(graph:'nx.DiGraph') -> dict:
         placed[column] += 1
     return places
 
-# %% ../nbs/75_mining.ipynb #3df427f5
+# %% ../nbs/75_mining.ipynb #e10f4226
 def _draw_label(ax:'Axes', x:float, y:float, text:str, root:bool):
     "One node"
     fill, edge, ink, weight = ('#0173b2', '#0173b2', 'w', 'bold') if root else ('w', '.3', 'k', None)
     ax.text(x, y, text.replace(' ', '\n'), ha='center', va='center', fontsize=8, fontweight=weight, color=ink,
             bbox=dict(boxstyle='round,pad=.4', fc=fill, ec=edge))
 
-# %% ../nbs/75_mining.ipynb #4d2d9d71
+# %% ../nbs/75_mining.ipynb #73901922
 def draw_module(
     arch:Architecture, # A network
     node:int, # The root, a node's number from 0

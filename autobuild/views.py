@@ -58,7 +58,7 @@ def _broken(places:pd.DataFrame, columns:int) -> pd.DataFrame:
     start = (right-left+1+_gap).cumsum().shift(fill_value=0)
     return places.assign(x=places.x+(start-left)[column].to_numpy(), y=places.level%rows, column=column)
 
-# %% ../nbs/93_views.ipynb #b51d411b
+# %% ../nbs/93_views.ipynb #be856af7
 def graph_layout(
     arch:Architecture, # A network
     engine:str|None=None, # `networkx` or `graphviz`; Graphviz if its program `dot` is there, if left out
@@ -104,7 +104,7 @@ def _unseen_features(ab, arch:Architecture) -> list:
     known = ab.space.check(arch).rows
     return [', '.join(name for name,value in row.items() if value==unseen) for row in known]
 
-# %% ../nbs/93_views.ipynb #d515fb06
+# %% ../nbs/93_views.ipynb #30c55527
 def graph_table(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space
@@ -149,7 +149,7 @@ def _across(source, target) -> list:
     bend = .4+_gap
     return [(source.x+.4, source.y), (source.x+bend, source.y), (target.x-bend, target.y), (target.x-.4, target.y)]
 
-# %% ../nbs/93_views.ipynb #73fa54ec
+# %% ../nbs/93_views.ipynb #534c4ef9
 def _curves(table:pd.DataFrame, edges:list) -> list:
     "Of every edge four control points of a curve, or six corners of a line; a node is .8 wide and .68 high"
     nodes, levels, columns = list(table.itertuples()), table.groupby('level').x, table.groupby('column').x
@@ -171,7 +171,7 @@ def _draw_edges(ax:'Axes', curves:list):
         codes = [Curve.MOVETO]+[Curve.CURVE4 if len(points)==4 else Curve.LINETO]*(len(points)-1)
         ax.add_patch(FancyArrowPatch(path=Curve(points, codes), **look))
 
-# %% ../nbs/93_views.ipynb #c27a784e
+# %% ../nbs/93_views.ipynb #87cc0fff
 def plot_graph(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space; best seen with 10 to 150 nodes
@@ -219,7 +219,7 @@ def _columns_shown(table:pd.DataFrame, arch:Architecture) -> list:
     empty = [name for name in ('paths', 'unseen') if not table[name].any()]
     return [name for name in table if name not in drawn+empty]
 
-# %% ../nbs/93_views.ipynb #b8742dda
+# %% ../nbs/93_views.ipynb #bba92d2b
 def _page_data(table:pd.DataFrame, arch:Architecture, hop:int) -> dict:
     "What the page's script reads; x and y in pixels"
     width, height = 130, 46
@@ -256,7 +256,7 @@ button { cursor: pointer; min-width: 2rem; }
 #bar { width: 7rem; height: .8rem; border: 1px solid var(--line); }
 """
 
-# %% ../nbs/93_views.ipynb #06112f53
+# %% ../nbs/93_views.ipynb #cb3060e3
 _style += """
 aside { display: grid; grid-template-rows: minmax(0, auto) minmax(9rem, 1fr); min-height: 0;
   border-left: 1px solid var(--line); }
@@ -279,7 +279,7 @@ tbody tr:hover, tr[aria-selected=true] { background: color-mix(in srgb, var(--pi
 tbody tr:focus-visible { outline-offset: -3px; }
 """
 
-# %% ../nbs/93_views.ipynb #56c5cbcc
+# %% ../nbs/93_views.ipynb #e15f9b15
 _style += """
 #picture { position: relative; min-height: 0; }
 svg { display: block; width: 100%; height: 100%; cursor: grab; touch-action: none; user-select: none; }
@@ -302,7 +302,7 @@ svg { display: block; width: 100%; height: 100%; cursor: grab; touch-action: non
 .far .node.selected rect, .far .node:focus rect { stroke: var(--mark); stroke-width: 24; }
 """
 
-# %% ../nbs/93_views.ipynb #55991f25
+# %% ../nbs/93_views.ipynb #2a5679a1
 _style += """
 @media (max-width: 720px) {
   body { display: block; height: auto; }
@@ -339,7 +339,7 @@ const name = node => data.label[node].replace('_\\n', '_').replace('\\n', ' ');
 const svg = find('svg'), world = find('#world'), width = 104, height = 32;
 """
 
-# %% ../nbs/93_views.ipynb #a1ab3951
+# %% ../nbs/93_views.ipynb #9a0f312d
 _draw += """
 const lines = data.edges.map(([source, target, path]) =>
   draw('path', {class: 'edge', d: path, 'marker-end': 'url(#tip)'}));
@@ -360,7 +360,7 @@ const nodes = all.map(node => {
 world.append(...lines, ...nodes);
 """
 
-# %% ../nbs/93_views.ipynb #78c1f9fc
+# %% ../nbs/93_views.ipynb #889c8ded
 _draw += """
 const view = {x: 0, y: 0, scale: 1};
 let waiting = false, dragged = false, moved = false;
@@ -382,7 +382,7 @@ const zoom = (factor, x = size().width/2, y = size().height/2) => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #ab990310
+# %% ../nbs/93_views.ipynb #ed4c398c
 _draw += """
 const left = Math.min(...data.x)-130, right = Math.max(...data.x)+130;
 const upper = Math.min(...data.y)-50, lower = Math.max(...data.y)+40;
@@ -407,7 +407,7 @@ const bring = (node, close) => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #2f0b2851
+# %% ../nbs/93_views.ipynb #d1d7994e
 _draw += """
 const held = new Map();
 svg.addEventListener('wheel', event => {
@@ -428,7 +428,7 @@ const pinch = (event, before) => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #44354dfa
+# %% ../nbs/93_views.ipynb #bec2070c
 _draw += """
 svg.addEventListener('pointermove', event => {
   const before = held.get(event.pointerId), x = event.clientX, y = event.clientY;
@@ -464,7 +464,7 @@ const describe = node => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #79ad8c68
+# %% ../nbs/93_views.ipynb #fa762bb5
 _select += """
 const select = node => {
   if (chosen !== null) light(chosen, false);
@@ -481,7 +481,7 @@ const select = node => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #870079bc
+# %% ../nbs/93_views.ipynb #cf277424
 _select += """
 const kinds = ['node', has('op') ? 'op' : 'label', 'score', 'spread', 'paths'];
 const cells = kinds.filter(kind => kind === 'node' || kind === 'label' || has(kind));
@@ -503,7 +503,7 @@ let tabbed = null;
 const stop = row => { if (tabbed) tabbed.tabIndex = -1; tabbed = row; row.tabIndex = 0; };
 """
 
-# %% ../nbs/93_views.ipynb #0aa63cf5
+# %% ../nbs/93_views.ipynb #8927c44f
 _select += """
 let order = all.slice(), sorted = [];
 const heads = cells.map(kind => {
@@ -527,7 +527,7 @@ const sort = kind => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #f96d2a69
+# %% ../nbs/93_views.ipynb #c33c321a
 _select += """
 find('thead tr').append(...heads);
 sort('score');
@@ -568,7 +568,7 @@ const turn = by => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #bcb520fa
+# %% ../nbs/93_views.ipynb #a8b7489c
 _keys += """
 const moves = {ArrowDown: () => walk(readers[now]), ArrowUp: () => walk(reads[now]), ArrowRight: () => turn(1),
   ArrowLeft: () => turn(-1), Enter: () => select(now), ' ': () => select(now), Home: () => visit(0),
@@ -589,7 +589,7 @@ addEventListener('keydown', event => {
 });
 """
 
-# %% ../nbs/93_views.ipynb #0052efd6
+# %% ../nbs/93_views.ipynb #255271ed
 _keys += """
 const words = node => [node, name(node), ...['op', 'paths'].filter(has).map(column => value(node, column))];
 const searched = all.map(node => words(node).join(' ').toLowerCase());
@@ -611,7 +611,7 @@ const clear = () => {
 };
 """
 
-# %% ../nbs/93_views.ipynb #deb91cdc
+# %% ../nbs/93_views.ipynb #3c1dbf3e
 _keys += """
 search.addEventListener('input', look);
 search.addEventListener('keydown', event => {
@@ -651,7 +651,7 @@ _page = """<!doctype html>
 <g id="world"></g></svg></section>
 """
 
-# %% ../nbs/93_views.ipynb #76579c0c
+# %% ../nbs/93_views.ipynb #ac08d249
 _page += """<aside><section id="selected" aria-label="Selected node" tabindex="0"><h2>Selected node</h2>
 <p id="what" class="faint" aria-live="polite"></p><dl id="row"></dl></section>
 <section id="list" aria-label="All nodes"><table role="grid" aria-label="All nodes, by importance">
@@ -671,7 +671,7 @@ def _legend(colour:'ScalarMappable') -> dict:
     ramp = ', '.join(to_hex(colour.cmap(x)) for x in np.linspace(0, 1, 9))
     return dict(ramp=ramp, low=f'≤ {colour.norm.vmin:.2f}', high=f'≥ {colour.norm.vmax:.2f}')
 
-# %% ../nbs/93_views.ipynb #5034c922
+# %% ../nbs/93_views.ipynb #1f2b7928
 def graph_html(
     ab, # A fitted `AutoBuild`
     arch:Architecture, # A network of its space, up to 2,000 nodes
