@@ -361,7 +361,8 @@ def modules(self:AutoBuild,
     "The best modules of a stage, in the target's units; spread is the standard deviation over the ensemble"
     if top is not None and not check_number('top', top, -1e9, 1e9, whole=True):
         raise ValueError('top is a number of modules, negative for the lowest, or None for all; 0 is none')
-    modules = self.space.modules[self._stage(stage)-1]
+    stage = self._stage(stage)
+    modules = self.space.modules[stage-1]
     if top is not None and len(modules)>2_000_000:
         numbers, scores = self._leaders(stage, top, readout or self.readout)
     else: numbers, scores = np.arange(len(modules)), self.module_scores(stage, readout)
