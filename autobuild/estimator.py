@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from tqdm import tqdm
-
 from .builder import Builder, Column
 from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
+from .effects import fit_effects, presence_table
 from .encoding import Encoder
 from .fidelity import fidelity, measured_drops, swap_scores
 from .fronts import on_front
@@ -26,7 +26,7 @@ from .importance import block_profile, feature_scores, module_scores, node_score
 from .mining import mine_modules
 from .normalization import Shift, label_moments
 from .readouts import Predictor, fit_predictor, new_network, readouts
-from .spaces import Architecture, Space
+from .spaces import Architecture, Space, SpaceError
 from .store import StoreError, read_model, write_model
 from .targets import Condition, Expression, TargetError
 from .training import Recipe, check_number
@@ -107,7 +107,7 @@ def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
     picked = np.random.default_rng(self.seed).permutation(len(archs))[:self.n_contexts]
     contexts = [archs[i] for i in picked]
     self.__dict__.update(train=data, labels=labels, heldout=heldout, contexts=contexts, _distinct_archs=archs,
-                         _predictor=predictor, _scores={}, _others={}, _builders={})
+                         _predictor=predictor, _scores={}, _others={}, _builders={}, _effects={})
 
 # %% ../nbs/90_estimator.ipynb #b4d7168b
 @patch(as_prop=True)
@@ -165,10 +165,69 @@ def _about_labels(labels, distinct, spread):
                     f"(they differ by at most {spread:g})")
     return said
 
+# %% ../nbs/90_estimator.ipynb #f31a7dab
+@patch
+def _apart(self:AutoBuild, over=None, rough=False):
+    "The ensemble taken apart over the space, or over the networks of a data set"
+    if not getattr(self.space, 'can_build', True):
+        raise SpaceError(f"the networks of {self.space.name!r} were imported, and there is no rule to draw others: "
+                         "effects() compares those that have an operation with those that lack it")
+    read = self.predictor.members
+    if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
+    if rough not in self._effects:
+        sizes = dict(reads=2000, draws=2000) if rough else {}
+        self._effects[rough] = fit_effects(read, self.space, None, self.seed, **sizes)
+    return self._effects[rough]
+
+def _order(order):
+    "1 for single choices, 2 for pairs"
+    if not isinstance(order, bool) and order in (1, 2): return order
+    raise ValueError(f"order is 1 (choices) or 2 (pairs), not {order!r}")
+
+# %% ../nbs/90_estimator.ipynb #cf51a1d5
+@patch
+def effects(self:AutoBuild,
+    order:int=1, # 1: every choice by itself; 2: what pairs of choices add
+    per:str='feature', # `feature`: over all its places; `place`: each stage and layer by itself
+    over:LabelledData|list|None=None, # Networks whose distribution counts; None for the whole space, uniformly
+) -> pd.DataFrame: # feature, choice, (stage, layer,) effect, spread, share; twice the first with order 2
+    "What every choice adds to the prediction, in the target's units, relative to the mean; highest share first"
+    _one_of('per', per, ['feature', 'place'])
+    if _order(order)==1 and not getattr(self.space, 'can_build', True):
+        archs = self._distinct_archs if over is None else self._archs(over)
+        names = [k for k in self.space.categories if k not in self.space.continuous]
+        return presence_table(self.predictor.members(archs), archs, names)
+    apart = self._apart(over)
+    if order==2: return apart.pair_table() if per=='place' else apart.feature_pair_table()
+    return apart.main_table() if per=='place' else apart.feature_table()
+
+# %% ../nbs/90_estimator.ipynb #44ceaee2
+@patch
+def explained(self:AutoBuild,
+    over:LabelledData|list|None=None, # As in `effects`
+) -> pd.Series: # `main effects`, `pairs`, `the rest`; they add up to 1
+    "The share of the prediction's variance in main effects, pairs, and the rest"
+    return self._apart(over).explained()
+
+@patch
+def explain(self:AutoBuild,
+    arch:Architecture|str|dict, # An architecture, its one-line form or its config
+    order:int=1, # 1: a row per place; 2: main effects, the strongest pairs, and the rest
+) -> pd.DataFrame: # A row per place: feature, choice, stage, layer, contribution, spread; attrs: predicted, mean, text
+    "Why a network is predicted as it is: contributions add up to attrs['predicted'] - attrs['mean']"
+    arch = self.space.check(arch)
+    predicted = float(self.predictor.predict([arch])[0])
+    if _order(order)==2: return self._apart().explain_pairs(arch, predicted)
+    return self._apart().explain(arch, predicted, self.seed)
+
 # %% ../nbs/90_estimator.ipynb #4dd620d6
 @patch
-def feature_importance(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, spread, share
-    "The score of every choice of every feature, highest share first (see `feature_scores`)"
+def feature_importance(self:AutoBuild,
+    readout:str='effect', # `effect`: in the target's units, with true shares; `norm`: the paper's FE-MLP scalars
+) -> pd.DataFrame: # feature, choice, score, spread, share
+    "The score of every choice of every feature, highest share first (see `effects`)"
+    _one_of('read-out', readout, ['effect', 'norm'])
+    if readout=='effect': return self.effects().rename(columns=dict(effect='score'))
     table = feature_scores(self.predictor, self.predictor.encoder(self._distinct_archs))
     return table.sort_values(['share', 'score'], ascending=False, ignore_index=True)
 
@@ -183,7 +242,8 @@ def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, err
 def diagnose(self:AutoBuild) -> list: # Sentences; empty when nothing is wrong
     "The signs that this fit should not be trusted; raises ValueError before `fit`"
     self.predictor # Raises where there is no fit yet
-    if self.heldout is not None: return _low_correlations(self.heldout, self.target)+self._contradictions()
+    if self.heldout is not None:
+        return _low_correlations(self.heldout, self.target)+self._contradictions()+self._misleading()
     return [f"{len(self.labels)} labels are too few to hold any out: nothing is known of how well this fit ranks "
             "new networks", *self._contradictions()]
 
@@ -206,16 +266,29 @@ def _low_correlations(heldout, target):
 @patch
 def _contradictions(self:AutoBuild):
     "Features whose scores order two choices against a clear model-free trend"
-    ours = self.feature_importance()[['feature', 'choice', 'score', 'spread']].rename(columns=dict(score='ours'))
-    both, said = self.block_profile().merge(ours, on=['feature', 'choice']), []
+    try: ours = self._apart(rough=True).feature_table() if getattr(self.space, 'can_build', True) else self.effects()
+    except SpaceError: return [] # Stages beyond any number
+    ours = ours[['feature', 'choice', 'effect', 'spread']].rename(columns=dict(effect='ours'))
+    both, said, margin = self.block_profile().merge(ours, on=['feature', 'choice']), [], .1*np.std(self.labels)
     for name,choices in both.groupby('feature', sort=False):
         high, low = choices.loc[choices.score.idxmax()], choices.loc[choices.score.idxmin()]
         trend, wrong = high.score-low.score, low.ours-high.ours
         clear = trend>4*np.hypot(high.error, low.error) and min(high.n, low.n)>=10
-        if clear and wrong>2*np.hypot(high.spread, low.spread)+.1:
-            said.append(f"feature scores put {name}={low.choice} above {name}={high.choice}, but training networks "
+        if clear and wrong>2*np.hypot(high.spread, low.spread)+margin:
+            said.append(f"effects put {name}={low.choice} above {name}={high.choice}, but training networks "
                         f"with more of {name}={high.choice} have the clearly higher {self.target} ({trend:+.3g})")
     return said
+
+# %% ../nbs/90_estimator.ipynb #bd48ebe6
+@patch
+def _misleading(self:AutoBuild):
+    "A sentence if pairs explain so much that single features mislead"
+    if not getattr(self.space, 'can_build', True): return []
+    try: share = self._apart(rough=True).explained()['pairs']
+    except SpaceError: return []
+    if share<=.25: return []
+    return [f"pairs of choices explain {share:.0%} of what the prediction varies: see effects(order=2), "
+            "since single features mislead here"]
 
 # %% ../nbs/90_estimator.ipynb #52562f2f
 @patch
