@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 seconds, gigabytes = 20, 2 # What one input may take
 outcomes = Counter() # (door, outcome) -> number of inputs
+refusal = object() # What a call gives that has seen the refusal itself
 
 def enter(door, call):
     "Give a door one input: `call` works, or is refused in a sentence of ours; gives what it returns, or None"
@@ -21,6 +22,7 @@ def enter(door, call):
         if complaint:
             outcomes[door, 'raw'] += 1
             raise AssertionError(f'{door}: {complaint}') from error
+    if result is refusal: result, outcome = None, 'refused'
     outcomes[door, outcome] += 1
     assert time.time()-start<seconds, f'{door}: it took {time.time()-start:.0f} s'
     assert peak()-before<gigabytes, f'{door}: it took {peak()-before:.1f} GB'
