@@ -56,8 +56,8 @@ def check_place(
     try: path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as e:
         raise StoreError(f"folder {_shown(path)} cannot be made: {getattr(e, 'strerror', None) or e}") from None
-    _put_in_place(path/'.try', b'')
-    (path/'.try').unlink(missing_ok=True)
+    _put_in_place(path/'model.try', b'')
+    (path/'model.try').unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #d928240a
 def write_model(
@@ -75,7 +75,7 @@ def write_model(
     for kind,content in contents.items(): _put_in_place(path/names[kind], content)
     signed = _signed(dict(format=format_number, files=names, digests=digests, **spec))
     _put_in_place(path/'model.json', signed) # The step that replaces the model
-    for old in path.glob('model-*'):
+    for old in (*path.glob('model-*'), *path.glob('model.*.part')): # Also what a killed process left
         if old.name not in names.values(): old.unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #bcf508d1
