@@ -96,7 +96,7 @@ def _check_kinds(space, archs, table, quantities):
     "Refuse what cannot be labelled data, whatever it holds"
     if not isinstance(space, Space): raise DataError(f"space is a `Space`, not {str(space)[:60]!r}")
     if not isinstance(table, pd.DataFrame): raise DataError(f"table is a pandas DataFrame, not {type(table).__name__}")
-    if isinstance(archs, (str, dict, Architecture)) or not hasattr(archs, '__len__'):
+    if isinstance(archs, (str, dict, Architecture)) or not hasattr(archs, '__len__') or getattr(archs, 'ndim', 1)!=1:
         raise DataError(f"architectures are a list, one per row of the table, not {str(archs)[:60]!r}")
     if not len(archs): raise DataError("no architectures are given")
     if len(archs)!=len(table): raise DataError(f"{len(archs)} architectures, but {len(table)} rows of metrics")
@@ -186,10 +186,11 @@ def from_frame(cls:LabelledData,
 def _from_frame(space:Space, df:pd.DataFrame, column:str, places:list|None, *about) -> LabelledData:
     "Labelled data from a DataFrame whose rows stand at `places` of a file, for error messages"
     names = _names(df.columns)
-    if column not in names:
-        raise DataError(f"there is no column {column!r}{did_you_mean(column, names)}; columns are {', '.join(names)}")
-    cells = df.iloc[:,names.index(column)]
-    rest, archs = df.drop(columns=cells.name), list(cells)
+    if not isinstance(column, str) or column not in names:
+        near = did_you_mean(column, names)
+        raise DataError(f"there is no column {column!r:.100}{near}; columns are {', '.join(names):.500}")
+    place = names.index(column)
+    archs, rest = list(df.iloc[:,place]), df.iloc[:,[i for i in range(len(names)) if i!=place]]
     if places and isinstance(space, Space): archs = _architectures(space, archs, places)
     return LabelledData(space, archs, rest, *about)
 
@@ -214,6 +215,8 @@ def _replaced(data:LabelledData, archs:list, table:pd.DataFrame) -> LabelledData
 # %% ../nbs/20_data.ipynb #d4390af6
 def _by_row(values, n:int, what:str):
     "Values in the order of the rows"
+    if callable(values) or hasattr(values, '__next__'):
+        raise DataError(f"{what}: give one value per row, such as a list, not {type(values).__name__}")
     dimensions = getattr(values, 'ndim', 1 if hasattr(values, '__len__') else 0)
     if isinstance(values, str) or dimensions==0: return values
     if len(values)!=n or dimensions>1:
@@ -253,9 +256,9 @@ def sample(self:LabelledData,
 ) -> tuple: # (drawn, rest), two `LabelledData` without a common row
     "Draw rows at random, and give the others as well"
     if not _is_whole(n) or not 1<=n<=len(self):
-        raise DataError(f"cannot draw {n} rows from {len(self)}; n is between 1 and {len(self)}")
-    if not _is_whole(seed) or seed<0: raise DataError(f"seed is a whole number from 0, not {seed!r}")
-    order = np.random.default_rng(seed).permutation(len(self))
+        raise DataError(f"cannot draw {n!r:.100} rows from {len(self)}; n is between 1 and {len(self)}")
+    if not _is_whole(seed) or seed<0: raise DataError(f"seed is a whole number from 0, not {seed!r:.100}")
+    n, order = int(n), np.random.default_rng(int(seed)).permutation(len(self))
     return self[order[:n]], self[order[n:]]
 
 def _is_whole(value) -> bool:
@@ -366,7 +369,7 @@ def write_text(
 
 def _not_written(path, error:Exception) -> DataError:
     "Why a file cannot be written"
-    return DataError(f"file {path} cannot be written: {getattr(error, 'strerror', None) or error}")
+    return DataError(f"file {path!s:.200} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 # %% ../nbs/20_data.ipynb #a14b8d76
 @patch

@@ -21,7 +21,7 @@ class Batch:
         edges:torch.Tensor|None=None, # (2, edges) sources and targets, by ascending target; None for chains
     ):
         self.codes, self.values, self.sizes, self.edges = codes, values, sizes, edges
-        self.graph = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+        self.graph = torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes, output_size=len(codes))
         self.starts = sizes.cumsum(0)-sizes
         if edges is None:
             self.first = torch.zeros(len(codes), dtype=torch.bool, device=sizes.device)
@@ -229,8 +229,8 @@ def __call__(self:Encoder,
     codes = torch.tensor([c for c,_ in nodes], dtype=torch.long).reshape(len(nodes), len(self.categories))
     values = torch.tensor([v for _,v in nodes], dtype=torch.float32).reshape(len(nodes), len(self.continuous))
     is_chain = all('edges' not in s for a in archs for s in a.stages)
-    edges = None if is_chain else _edges(archs, np.cumsum(sizes)-sizes)
-    return Batch(codes, values, torch.as_tensor(sizes), edges).to(self.device)
+    edges = None if is_chain else _edges(archs, np.cumsum(sizes)-sizes).to(self.device)
+    return Batch(codes.to(self.device), values.to(self.device), torch.as_tensor(sizes, device=self.device), edges)
 
 # %% ../nbs/10_encoding.ipynb #35cb1564
 class StageGrid:

@@ -38,7 +38,7 @@ class AutoBuildWarning(UserWarning):
 def _one_of(name, value, allowed):
     "`value`, if it is one of the allowed words"
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} {value!r} is unknown; choose from {list(allowed)}")
+        raise ValueError(f"{name} {value!r:.100} is unknown; choose from {list(allowed)}")
     return value
 
 def _device(name):
@@ -235,7 +235,8 @@ def feature_importance(self:AutoBuild,
 @patch
 def block_profile(self:AutoBuild) -> pd.DataFrame: # feature, choice, score, error, n
     "The model-free reference: mean label of training networks with a choice, minus the mean of all"
-    return block_profile(self.train.archs, self.labels, self.predictor.encoder)
+    encoder = self.predictor.encoder
+    return block_profile(self.train.archs, self.labels, encoder)
 
 # %% ../nbs/90_estimator.ipynb #7561f99c
 @patch
@@ -310,7 +311,7 @@ def _archs(self:AutoBuild, data):
     elif isinstance(data, (str, bytes, Architecture, Mapping)) or not hasattr(data, '__iter__'):
         raise DataError("give LabelledData or a list of architectures, such as [arch], "
                         f"not a single {type(data).__name__}")
-    else: archs = list(data)
+    else: archs = [*data] if getattr(data, 'ndim', 1) else [] # A tensor of one number has no length
     if not archs: raise DataError("no architectures are given")
     return [space.check(a) for a in archs]
 
@@ -378,6 +379,8 @@ def fidelity(self:AutoBuild,
     hop:int=1, # As in `node_importance`
 ) -> pd.DataFrame: # A row per group of nodes: networks, drop, error, p
     "Whether the metric drops more where the node that matters most is changed (see [Fidelity](78_fidelity.ipynb))"
+    _one_of('read-out', readout, ['norm', 'swap'])
+    check_number('hop', hop, 0, self.predictor.hops, whole=True)
     archs = self._archs(archs)
     drops = measured_drops(self.space, archs, measure)
     scores = {i: self.node_importance(archs[i], hop, readout).score.to_numpy() for i in drops.network.unique()}
@@ -392,13 +395,18 @@ def _stage(self:AutoBuild, stage):
     "`stage`, if it is there and can be listed"
     stages = self.space.stages
     if not isinstance(stage, (int, np.integer)) or isinstance(stage, bool) or not 1<=stage<=len(stages):
-        raise ValueError(f"stage {stage} is not there; stages are 1 to {len(stages)}")
+        raise ValueError(f"stage {stage!s:.100} is not there; stages are 1 to {len(stages)}")
     size = stages[stage-1].size() if stages[stage-1].topologies else math.inf
     if size>most_modules:
         many = 'unlimited' if size==math.inf else f'{size:.3g}'
         raise ValueError(f"stage {stage} of space {self.space.name!r} has {many} modules, too many to score each: "
                          "mine() scores those that recur in networks, rank() orders candidate networks")
     return int(stage)
+
+@patch
+def _readout(self:AutoBuild, name):
+    "A read-out of modules; that of this model if left out"
+    return self.readout if name is None else _one_of('read-out', name, [*readouts, *standalone])
 
 # %% ../nbs/90_estimator.ipynb #af061316
 @patch
@@ -407,7 +415,7 @@ def module_scores(self:AutoBuild,
     readout:str|None=None, # A read-out as in the settings; None for that of this model
 ) -> np.ndarray: # (members, modules), in the target's units; NaN for a module that leaves no network
     "The score of every module of a stage for every ensemble member; kept, so that asking again costs nothing"
-    key = self._stage(stage), readout or self.readout
+    key = self._stage(stage), self._readout(readout)
     if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
     return self._scores[key]
 
@@ -437,7 +445,7 @@ def modules(self:AutoBuild,
     stage = self._stage(stage)
     modules = self.space.modules[stage-1]
     if top is not None and len(modules)>2_000_000:
-        numbers, scores = self._leaders(stage, top, readout or self.readout)
+        numbers, scores = self._leaders(stage, top, self._readout(readout))
     else: numbers, scores = np.arange(len(modules)), self.module_scores(stage, readout)
     order = _in_order(scores.mean(0), top)
     configs = [modules.config(numbers[i]) for i in order]
@@ -556,8 +564,15 @@ def construct(self:AutoBuild,
 @patch
 def _objectives(self:AutoBuild, objectives):
     "(objectives, the spread of each over the labelled networks)"
+    _names(objectives)
     known = [self._known_values(name.removeprefix('-')) for name in objectives]
     return list(objectives), [float(np.std(np.asarray(values, float))) or 1. for values in known]
+
+def _names(objectives):
+    "The columns that objectives name"
+    if not isinstance(objectives, (list, tuple)) or not all(isinstance(o, str) for o in objectives) or not objectives:
+        raise TargetError(f"objectives is a list of columns such as ['accuracy', '-latency'], not {objectives!r:.100}")
+    return [objective.removeprefix('-') for objective in objectives]
 
 @patch
 def _known_values(self:AutoBuild, name):
@@ -576,8 +591,8 @@ def construct_front(self:AutoBuild,
     progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
 ) -> LabelledData: # Without labels: architecture, every objective as predicted or computed, and `front`
     "Build networks for many trade-offs; raises TargetError for an unknown objective, ValueError if none is found"
-    names = [str(objective).removeprefix('-') for objective in objectives]
-    if isinstance(objectives, str) or len(set(names))<2:
+    names = _names(objectives)
+    if len(set(names))<2:
         raise TargetError("a front needs two or more different objectives, such as ['accuracy', '-latency'], "
                           f"not {objectives!r}")
     check_number('weights', weights, 1, 1e5, whole=True)
@@ -602,7 +617,7 @@ def reduced_space(self:AutoBuild,
     check_number('top', top, 1, 1e6, whole=True)
     check_number('weights', weights, 1, 1e5, whole=True)
     builder = self._builder(False)
-    leaders = builder.leaders(*self._objectives(objectives or ['predicted']), top, weights)
+    leaders = builder.leaders(*self._objectives(['predicted'] if objectives is None else objectives), top, weights)
     rows = []
     for stage,(modules,numbers) in enumerate(zip(self.space.modules, leaders), 1):
         for config in map(modules.config, numbers):
@@ -618,8 +633,8 @@ def mine(self:AutoBuild,
     features:list|None=None, # The features that make a node's label; categories of layers and stages if left out
 ) -> pd.DataFrame: # module, nodes, count, networks, score, spread, norm, example: (network, node); perhaps label
     "The modules that recur in networks, in the target's units, highest score first (see `mine_modules`)"
-    labels, archs = (self.labels, list(self.train.archs)) if archs is None else (None, self._archs(archs))
     check_number('hop', hop, 0, self.predictor.hops, whole=True)
+    labels, archs = (self.labels, list(self.train.archs)) if archs is None else (None, self._archs(archs))
     check_number('min_count', min_count, 1, 1e9, whole=True)
     return mine_modules(self.predictor, archs, hop, min_count, features, labels)
 

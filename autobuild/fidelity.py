@@ -65,15 +65,23 @@ def swap_scores(
     return arch.nodes.assign(score=drops.mean(1), spread=drops.std(1))
 
 # %% ../nbs/78_fidelity.ipynb #7800000c
+def _metric(value, arch:Architecture) -> float|None:
+    "What a user's function gave for a network, if it is a number or None"
+    try: number = None if value is None else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError): number = math.nan
+    if number is None or math.isfinite(number): return number
+    raise ValueError(f"measure gives {value!r:.100} for {str(arch):.100}; a metric is a finite number, or None")
+
 def measured_drops(
     space:Space, # The networks' space
     archs:list, # Networks that were not trained on
     measure, # A function: architecture -> metric, higher is better, or None where it is not known
 ) -> pd.DataFrame: # network, node, drop, swaps: how many changes were measured
     "By how much the metric drops when a node is changed, the mean over its other choices that are measured"
+    if not callable(measure): raise ValueError(f"measure is a function of an architecture, not {measure!r:.100}")
     known, rows = {}, []
     def metric(arch):
-        if arch not in known: known[arch] = measure(arch)
+        if arch not in known: known[arch] = _metric(measure(arch), arch)
         return known[arch]
     for network,arch in enumerate(archs):
         before = metric(arch)

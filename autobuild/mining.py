@@ -100,10 +100,10 @@ def _check_features(archs:list, features:list|None):
     "Raise ValueError for a feature that no node has"
     if features is None: return
     allowed = list(dict.fromkeys(['sources', 'readers', *(name for a in archs for row in a.rows for name in row)]))
-    if isinstance(features, str):
-        raise ValueError(f"features is a list of names, not {features!r}; choose from {allowed}")
+    if not isinstance(features, (list, tuple)):
+        raise ValueError(f"features is a list of names, not {features!r:.100}; choose from {allowed}")
     unknown = [name for name in features if name not in allowed]
-    if unknown: raise ValueError(f"no node has a feature {unknown[0]!r}; choose from {allowed}")
+    if unknown: raise ValueError(f"no node has a feature {unknown[0]!r:.100}; choose from {allowed}")
 
 # %% ../nbs/75_mining.ipynb #0ca8ae07
 def find_modules(

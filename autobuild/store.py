@@ -39,15 +39,25 @@ def _put_in_place(path:Path, content:bytes):
     finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #b5211ad9
+def _folder(path:str|Path) -> Path:
+    "A folder's path"
+    if isinstance(path, (str, Path)): return Path(path)
+    raise StoreError(f"a model's folder is given by its path, not {path!r:.100}")
+
+def _shown(path:Path) -> str:
+    "A path for a message, cut where it is long"
+    return f'{path!s:.200}'
+
 def check_place(
     path:str|Path, # A folder to be made, or to be written to
 ):
     "Make the folder and try it; raises `StoreError` if nothing can be written there"
-    path = Path(path)
+    path = _folder(path)
     try: path.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise StoreError(f"folder {path} cannot be made: {e.strerror or e}") from None
-    _put_in_place(path/'.try', b'')
-    (path/'.try').unlink(missing_ok=True)
+    except (OSError, ValueError) as e:
+        raise StoreError(f"folder {_shown(path)} cannot be made: {getattr(e, 'strerror', None) or e}") from None
+    _put_in_place(path/'model.try', b'')
+    (path/'model.try').unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #d928240a
 def write_model(
@@ -65,16 +75,16 @@ def write_model(
     for kind,content in contents.items(): _put_in_place(path/names[kind], content)
     signed = _signed(dict(format=format_number, files=names, digests=digests, **spec))
     _put_in_place(path/'model.json', signed) # The step that replaces the model
-    for old in path.glob('model-*'):
+    for old in (*path.glob('model-*'), *path.glob('model.*.part')): # Also what a killed process left
         if old.name not in names.values(): old.unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #bcf508d1
 def _read(path:Path, name:str) -> bytes:
     "A file of a model's folder"
     try: return (path/name).read_bytes()
-    except OSError as e:
-        reason = f'{name}: {e.strerror or e}'
-        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason}") from None
+    except (OSError, ValueError) as e: # ValueError for a path that no file can have
+        reason = f"{name}: {getattr(e, 'strerror', None) or e}"
+        raise StoreError(f"folder {_shown(path)} does not hold a saved AutoBuild model: {reason}") from None
 
 def _read_spec(path:Path) -> dict:
     "The checked content of model.json"
@@ -95,7 +105,7 @@ def read_model(
     path:str|Path, # A folder that `write_model` wrote
 ) -> tuple: # (what JSON held, name -> tensor, the path of the table)
     "Read a model whose every file is what was written; raises `StoreError`"
-    path = Path(path)
+    path = _folder(path)
     spec, contents = _read_spec(path), {}
     for kind,name in spec['files'].items():
         contents[kind] = _read(path, name)

@@ -99,6 +99,8 @@ def _tidy(text:str, kind:str, example:str, most:int) -> str:
     text = re.sub(r'`[^`]*`|\s+', lambda found: found[0] if found[0][0]=='`' else ' ', text).strip()
     if not text: raise TargetError(f"the {kind} is empty; write text such as {example!r}")
     if len(text)>most: raise TargetError(f"the {kind} has {len(text):,} characters; at most {most:,} are allowed")
+    half = re.search('[\ud800-\udfff]', text) # Half of a character, as a file that is read wrongly has it
+    if half: raise TargetError(f"the {kind} {text!r} holds {half[0]!r}, which is no character; write it again")
     return text
 
 @patch

@@ -30,7 +30,7 @@ def check_number(
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and low<=value<=high and (not whole or value==int(value)): return int(value) if whole else float(value)
     limits = f'{low:g} to {high:g}' if high<sys.float_info.max else f'{low:g} up'
-    raise ValueError(f"{name} is a {'whole '*whole}number from {limits}, not {value!r}")
+    raise ValueError(f"{name} is a {'whole '*whole}number from {limits}, not {value!r:.100}")
 
 # %% ../nbs/50_training.ipynb #5deb901c
 @dataclass(frozen=True)

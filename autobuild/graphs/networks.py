@@ -400,8 +400,8 @@ def _folded(graph, nodes:list, module:tuple) -> dict:
 # %% ../../nbs/15_networks.ipynb #488f96f6
 def _check_detail(detail):
     "Raise where `detail` says nothing"
-    if detail in ('operations', 'blocks') or type(detail) is int and detail>=1: return
-    raise NetworkError(f"detail={detail!r} is not known; "
+    if isinstance(detail, str) and detail in ('operations', 'blocks') or type(detail) is int and detail>=1: return
+    raise NetworkError(f"detail={detail!r:.100} is not known; "
                        "give 'operations', 'blocks', or a level of the module hierarchy from 1")
 
 def _fold(graph, detail:str|int):

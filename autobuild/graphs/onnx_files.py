@@ -304,11 +304,11 @@ def _open_size(array:str, number:int, name:str) -> str:
 
 def _checked_dims(dims:dict) -> dict:
     "Sizes that a user gives"
-    wrong = dims
-    if isinstance(dims, dict): wrong = {k: n for k,n in dims.items() if type(n) is not int or not 1<=n<2**31}
-    if wrong or not isinstance(dims, dict):
-        raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}, not {wrong!r}")
-    return dims
+    if isinstance(dims, dict):
+        wrong = {k: n for k,n in dims.items() if type(n) is not int or not 1<=n<2**31}
+        if not wrong: return dims
+    else: wrong = dims
+    raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}, not {wrong!r:.100}")
 
 # %% ../../nbs/16_onnx.ipynb #716f6a50
 _arithmetic = set('''Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Floor Gather Greater Identity Less

@@ -1,0 +1,59 @@
+"Everything is computed where the network is. Tensors without data stand for those of another device."
+import pytest, torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from autobuild.encoding import Encoder
+from autobuild.importance import module_scores
+from autobuild.normalization import Shift
+from autobuild.readouts import Predictor, new_network
+
+carried = {'_to_copy', 'detach', 'lift_fresh', 'view', '_unsafe_view', 'alias', 'copy_', 'empty'} # Compute nothing
+
+class Elsewhere(TorchDispatchMode):
+    "Notes the operations that compute something on the CPU; what is fetched from the meta device is zero"
+    def __init__(self):
+        super().__init__()
+        self.on_cpu = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name, kwargs = function._schema.name.removeprefix('aten::'), kwargs or {}
+        if name=='_local_scalar_dense' and args[0].is_meta: return 0.
+        if name=='_to_copy' and args[0].is_meta and torch.device(kwargs.get('device') or 'meta').type=='cpu':
+            return torch.zeros(args[0].shape, dtype=kwargs.get('dtype') or args[0].dtype)
+        out = function(*args, **kwargs)
+        computed = [o for o in tree_leaves(out) if isinstance(o, torch.Tensor) and o.device.type=='cpu']
+        if computed and name not in carried: self.on_cpu.append(name)
+        return out
+
+@pytest.fixture(scope='module')
+def elsewhere_model(small_model):
+    "The small model's predictor on the meta device"
+    encoder, here = Encoder(small_model.space, 'meta'), small_model.predictor
+    net = new_network(Encoder(small_model.space), small_model.ensemble, small_model.width, small_model.hops, 0).to('meta').eval()
+    moments = [tuple(o.to('meta') for o in kind) for kind in (here.shift.nodes, here.shift.graphs)]
+    return Predictor(net, Shift(*moments, here.shift.labels), encoder)
+
+def test_predictor(elsewhere_model, small_data):
+    predictor, archs = elsewhere_model, list(small_data.archs)
+    assert predictor.device.type=='meta'
+    with Elsewhere() as mode:
+        for reading in [*predictor.read(archs), *predictor.read_grid(1, 2, archs[0])]:
+            assert reading.z.is_meta and reading.y.is_meta and reading.linear.is_meta
+            assert predictor.verdict(reading).is_meta
+        assert predictor.members(archs).shape==(2, len(archs))
+        assert predictor.node_norms(archs, 2).shape==(2, sum(len(arch.rows) for arch in archs))
+    assert not mode.on_cpu, mode.on_cpu
+
+@pytest.mark.parametrize('readout', ['both', 'context', 'regressor', 'last', 'mean'])
+def test_scores(elsewhere_model, small_data, readout):
+    with Elsewhere() as mode:
+        assert module_scores(elsewhere_model, 1, list(small_data.archs[:2]), readout).shape==(2, 12)
+    assert not mode.on_cpu, mode.on_cpu
+
+def test_device_travels(small_model, tmp_path):
+    "A saved model says where it was fitted; it is read to where the caller wants it"
+    from autobuild import AutoBuild
+    small_model.save(tmp_path/'model')
+    assert AutoBuild.load(tmp_path/'model', device='cpu').predictor.device.type=='cpu'
+    with pytest.raises(ValueError, match='cannot be used'): AutoBuild.load(tmp_path/'model', device='nowhere')

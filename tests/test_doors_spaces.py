@@ -1,0 +1,73 @@
+"Malformed spaces and architectures."
+import json
+
+from hypothesis import given, settings, strategies as st
+
+from autobuild.spaces import Architecture, Space, SpaceError
+from doors import damaged, enter, json_values, odd, torn
+
+chain = dict(layers=[0, 1, 2], stage=dict(width=[8, 16]), layer=dict(kernel=[3, 5], drop=dict(low=0, high=.5, steps=3)))
+cell = dict(topologies=[dict(nodes=3, edges=[[1, 2], [1, 3]]), dict(nodes=2, edges=[])], layer=dict(op=['conv', 'a "b", |c']))
+spec = dict(name='odd', network=dict(resolution=[128, 160.5], fast=[True, False]), stages=[chain, dict(chain), cell],
+            constraints=['width[1] == width[2]'])
+space = Space(**spec)
+archs = space.sample(20, seed=3)
+
+def use(space):
+    "What a user does with a space first"
+    repr(space), space._repr_html_(), space.size(), space.summary()
+    assert Space.from_json(space.to_json())==space
+    try: archs = space.sample(2)
+    except SpaceError: return
+    for arch in archs:
+        assert space.check(arch.config)==space.check(str(arch))==arch
+
+@given(damaged(spec))
+def test_space_json(spec): enter('space JSON', lambda: use(Space.from_json(json.dumps(spec))))
+
+@given(torn(json.dumps(spec, indent=1)))
+def test_space_text(text): enter('space JSON', lambda: use(Space.from_json(text)))
+
+@given(odd)
+def test_space_source(source): enter('space JSON', lambda: use(Space.from_json(source)))
+
+@given(damaged(spec, odd))
+@settings(max_examples=120)
+def test_space_arguments(spec):
+    known = isinstance(spec, dict) and set(spec)<={'name', 'stages', 'network', 'constraints'}
+    arguments = dict(dict(name='a', stages=[chain]), **spec) if known else dict(name='a', stages=spec)
+    enter('Space(...)', lambda: use(Space(**arguments)))
+
+marks = '|', '||', ':', ',', '=', '@', '1>2', '-', '"', '\\', ' ', 'kernel=3', 'layers=2', 'ü', '\n'
+
+@given(st.sampled_from(archs).flatmap(lambda arch: torn(str(arch), marks)))
+@settings(max_examples=150)
+def test_architecture_text(text):
+    arch = enter('architecture text', lambda: Architecture.parse(text))
+    if arch is not None: assert str(Architecture.parse(str(arch)))==str(arch)
+    arch = enter('space.check', lambda: space.check(text))
+    if arch is not None: assert space.check(str(arch))==arch
+
+@given(st.sampled_from(archs).flatmap(lambda arch: damaged(arch.config, odd)))
+@settings(max_examples=150)
+def test_config(config):
+    enter('space.check', lambda: space.check(config))
+    enter('architecture', lambda: str(Architecture(config)))
+    if isinstance(config, dict) and all(isinstance(k, str) for k in config) and 'stages' in config:
+        enter('architecture', lambda: hash(space.check(Architecture(**config))))
+
+@given(odd)
+def test_parse_anything(value):
+    enter('architecture text', lambda: Architecture.parse(value))
+    enter('space.check', lambda: space.check(value))
+
+@given(odd)
+def test_sample(value):
+    few = 2 if isinstance(value, int) and value>10**4 else value
+    enter('space.sample', lambda: space.sample(few))
+    enter('space.sample', lambda: space.sample(2, value))
+
+@given(st.one_of(odd, damaged(space.spec['stages'][0], odd)))
+def test_module_in_place(value):
+    enter('space.with_module', lambda: space.with_module(archs[0], value, archs[1].stages[0]))
+    enter('space.with_module', lambda: space.with_module(archs[0], 1, value))
