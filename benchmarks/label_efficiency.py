@@ -2,7 +2,7 @@
 
     python benchmarks/label_efficiency.py                  # adds to benchmarks/results/label_efficiency.csv, resumable
     python benchmarks/label_efficiency.py --repeats 5 --tasks nas_bench_macro
-    python benchmarks/label_efficiency.py --summary        # means, and mean ranks, which label_efficiency_ranks.csv keeps
+    python benchmarks/label_efficiency.py --summary     # means, and mean ranks for label_efficiency_ranks.csv
 
 A pool is a data set's labelled networks. N of them are drawn at random and labelled; every method then proposes ten of
 the rest. Noted are the best of these N + 10 evaluated networks, its regret to the pool's best in points (hundredths of
@@ -101,7 +101,7 @@ def linear_part(task, rows, seed):
     return {'linear part alone': (out, out)}
 
 def as_released(task, rows, seed):
-    "The paper's method as its authors released it: by the sum of its module scores, and its predictor searched directly"
+    "The paper's method as its authors released it: by the sum of its module scores, and by its predictor"
     encoder, train, y = Encoder(task.data.space), task.data[rows], task.seen[rows]
     net = reference.train_reference(encoder, [task.graphs[i] for i in rows], y, seed=seed)
     predicted = reference.reference_predict(net, task.graphs)
