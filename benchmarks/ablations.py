@@ -4,8 +4,9 @@
 
 The draws are not those of label_efficiency.py: repeats count from 1,000.
 """
-import itertools, time, warnings
+import argparse, itertools, time, warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,8 +14,9 @@ import joblib, numpy as np, torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
-import autobuild.estimator, autobuild.importance, autobuild.ranking
+import autobuild.estimator, autobuild.ranking
 from autobuild.normalization import Shift
+from autobuild.readouts import fit_predictor, readouts
 from label_efficiency import loaded, ours, row
 from logs import append_table, done
 
@@ -22,41 +24,54 @@ table = Path(__file__).parent/'results/ablations.csv'
 tasks = ['nas_bench_macro', 'accel_nasbench', 'nas_bench_graph:cs']
 chains = tasks[:2] # Whose modules can stand alone
 variants = {
-    'default': {}, 'no ranking loss, y\' alone': dict(rank_weight=0, readout='regressor'), 'labels not ranked': {}, 'no warm-up': dict(warmup=0),
-    'no linear part': dict(linear=0), 'linear part takes half': dict(linear=.5),
-    'read-out: norms in context': dict(readout='context'), 'read-out: regressor in context': dict(readout='regressor'),
-    '1 network': dict(ensemble=1), '5 networks': dict(ensemble=5), '5 networks of width 32': dict(ensemble=5, width=32), '20 networks': dict(ensemble=20),
-    'hops weighted by held-out rank correlation': {}, 'read-out: last node alone, the paper\'s': dict(readout='last'), 'the same without the distribution shift': dict(readout='last'),
-    '2 hops': dict(hops=2), '6 hops': dict(hops=6), '150 steps': dict(steps=150), '600 steps': dict(steps=600),
+    'default': {},
+    'no ranking loss, y\' alone': dict(rank_weight=0, readout='regressor'),
+    'labels not ranked': {},
+    'no warm-up': dict(warmup=0),
+    'no linear part': dict(linear=0),
+    'linear part takes half': dict(linear=.5),
+    'read-out: norms in context': dict(readout='context'),
+    'read-out: regressor in context': dict(readout='regressor'),
+    '1 network': dict(ensemble=1),
+    '5 networks': dict(ensemble=5),
+    '5 networks of width 32': dict(ensemble=5, width=32),
+    '20 networks': dict(ensemble=20),
+    'hops weighted by held-out rank correlation': {},
+    'read-out: last node alone, the paper\'s': dict(readout='last'),
+    'the same without the distribution shift': dict(readout='last'),
+    '2 hops': dict(hops=2),
+    '6 hops': dict(hops=6),
+    '150 steps': dict(steps=150),
+    '600 steps': dict(steps=600),
 }
 
-def not_ranked(values, axis):
+def not_ranked(labels):
     "Stands in for ranks: the labels as they are, as in the released code"
-    return values
+    return labels
 
-held_out, verdict = autobuild.estimator.held_out, autobuild.importance._verdict
+def weighted_hops(weights, reading):
+    "The read-out `both` with a weighted mean of z over all hops in place of the mean over hops 2 to M"
+    norms = sum(weight*z for weight,z in zip(weights, reading.z))/sum(weights)
+    return torch.lerp((norms+reading.y)/2, reading.linear.expand_as(reading.y), reading.share)
 
-def remember_hops(net, *args):
-    "Stands in for `held_out`: a hop's weight is its rank correlation with networks left out (the idea of Qua2SeDiMo), none where that is negative"
-    found = held_out(net, *args)
-    net.hop_weights = found.filter(like='hop').clip(lower=0).tolist()
-    return found
+def fit_with_weighted_hops(*args, **settings):
+    "Stands in for `fit_predictor`: a hop weighs as much as it ranks held-out networks right (Qua2SeDiMo's idea)"
+    predictor, heldout = fit_predictor(*args, **settings)
+    weights = heldout.filter(like='hop').clip(lower=0).tolist() # None where the correlation is negative
+    readouts['both'] = partial(weighted_hops, weights)
+    return predictor, heldout
 
-def weighted_hops(readout, net, shift, norms, pooled, linear):
-    "Stands in for the mean over hops 2 to M"
-    if not hasattr(net, 'hop_weights'): return verdict(readout, net, shift, norms, pooled, linear)
-    z = sum(w*shift.graph_z(norms[m], m) for m,w in enumerate(net.hop_weights))/sum(net.hop_weights)
-    return torch.lerp((z+net.regress(pooled))/2, linear.expand_as(z), net.linear.share)
-
-def norms_as_they_are(self, norms, hop, stage, layers):
+def norms_as_they_are(shift, norms, hop, stage, layers):
     "Stands in for the distribution shift"
     return norms
 
-replaced = {
-    'labels not ranked': [(autobuild.ranking, 'rankdata', not_ranked)],
-    'hops weighted by held-out rank correlation': [(autobuild.estimator, 'held_out', remember_hops), (autobuild.importance, '_verdict', weighted_hops)],
-    'the same without the distribution shift': [(Shift, 'module', norms_as_they_are)],
-}
+def replaced(variant):
+    "What a variant puts in place of something of the package: context managers that undo it"
+    if variant=='labels not ranked': return [patch.object(autobuild.ranking, '_true_ranks', not_ranked)]
+    if variant=='the same without the distribution shift': return [patch.object(Shift, 'module', norms_as_they_are)]
+    if variant=='hops weighted by held-out rank correlation':
+        return [patch.dict(readouts), patch.object(autobuild.estimator, 'fit_predictor', fit_with_weighted_hops)]
+    return []
 
 def cell(name, n, repeat, variant):
     "One variant on one draw"
@@ -67,15 +82,31 @@ def cell(name, n, repeat, variant):
     rows, rest = draw[:n], np.sort(draw[n:])
     start = time.process_time()
     with ExitStack() as stack:
-        for place in replaced.get(variant, ()): stack.enter_context(patch.object(*place))
+        for place in replaced(variant): stack.enter_context(place)
         order, scores = ours(task, rows, repeat, **variants[variant])['AutoBuild']
+    seconds = time.process_time()-start
     evaluated = np.concatenate([rows, rest[np.argsort(-order[rest], kind='stable')[:10]]])
-    return dict(task=name, N=n, repeat=repeat, variant=variant, **row(task, evaluated, spearmanr(scores[rest], task.judged[rest])[0], time.process_time()-start))
+    correlation = spearmanr(scores[rest], task.judged[rest])[0]
+    return dict(task=name, N=n, repeat=repeat, variant=variant, **row(task, evaluated, correlation, seconds))
 
-def main(repeats=2, labels=(50,), jobs=2):
-    known = done(table, 'task', 'N', 'repeat', 'variant')
-    todo = [o for o in ((t, n, 1000+r, v) for r,n,t,v in itertools.product(range(repeats), labels, tasks, variants)) if o not in known and (o[0] in chains or variants[o[3]].get('readout')!='last')]
-    for found in tqdm(joblib.Parallel(jobs, return_as='generator_unordered')(joblib.delayed(cell)(*o) for o in todo), total=len(todo)):
-        append_table(table, [found])
+def applies(name, variant):
+    "Whether a variant has a meaning for a task: modules of cells cannot stand alone"
+    return name in chains or variants[variant].get('readout')!='last'
+
+def main():
+    ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    ask.add_argument('--tasks', nargs='+', default=tasks, choices=tasks)
+    ask.add_argument('--variants', nargs='+', default=list(variants), choices=list(variants))
+    ask.add_argument('--labels', nargs='+', type=int, default=[50])
+    ask.add_argument('--repeats', type=int, default=2)
+    ask.add_argument('--jobs', type=int, default=2)
+    ask.add_argument('--table', type=Path, default=table)
+    asked = ask.parse_args()
+    known = done(asked.table, 'task', 'N', 'repeat', 'variant')
+    draws = itertools.product(range(1000, 1000+asked.repeats), asked.labels, asked.tasks, asked.variants)
+    todo = [(name, n, repeat, variant) for repeat,n,name,variant in draws if applies(name, variant)]
+    jobs = [joblib.delayed(cell)(*draw) for draw in todo if draw not in known]
+    found = joblib.Parallel(asked.jobs, return_as='generator_unordered')(jobs)
+    for measured in tqdm(found, total=len(jobs), disable=None): append_table(asked.table, [measured])
 
 if __name__=='__main__': main()

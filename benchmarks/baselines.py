@@ -14,7 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
-from autobuild import AutoBuild
+from autobuild import Architecture, AutoBuild
 
 # --- what a regressor sees ---
 
@@ -41,15 +41,15 @@ def columns(pool):
     "(place, choice) -> column, for a pool given as dictionaries of choices"
     return {t: i for i,t in enumerate(dict.fromkeys(t for c in pool for t in c.items()))}
 
-def _matrix(pool, cols):
-    "The 0/1 matrix of a pool"
-    at = [[cols[t] for t in c.items()] for c in pool]
-    ends = np.cumsum([0, *map(len, at)])
-    return sparse.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(at), ends), (len(pool), len(cols)))
+def _matrix(pool, known):
+    "The 0/1 matrix of a pool; `known` is what `columns` gives"
+    places = [[known[term] for term in chosen.items()] for chosen in pool]
+    ends = np.cumsum([0, *map(len, places)])
+    return sparse.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(places), ends), (len(pool), len(known)))
 
 def _with_pairs(x, least=5):
-    "Append the products of all pairs of terms that `least` networks share, but for those that repeat a term; scaled so that a network's pairs weigh as much as its terms"
-    scale = np.sqrt(2/(x.sum(1).mean()-1))
+    "Append the products of all pairs of terms that `least` networks share, but for those that repeat a term"
+    scale = np.sqrt(2/(x.sum(1).mean()-1)) # A network's pairs weigh as much as its terms
     both = (x.T@x).toarray()
     n, x = both.diagonal(), x.tocsc()
     i, j = np.nonzero(np.triu((both>=least) & (both<np.minimum.outer(n, n)), 1))
@@ -68,19 +68,34 @@ def blocks(data):
 
 # --- scorers ---
 
+def _fitted_ridge(x, labels):
+    "Ridge regression, its penalty chosen by leave-one-out"
+    return RidgeCV(np.logspace(-2, 3, 11)).fit(x.toarray(), labels)
+
 def ridge(x, train_rows, y_train, seed=0):
-    "Ridge regression, its penalty chosen by leave-one-out; on plain or on pair terms"
-    fit = RidgeCV(np.logspace(-2, 3, 11)).fit(x[train_rows].toarray(), y_train)
+    "Ridge regression on plain or on pair terms"
+    fit = _fitted_ridge(x[train_rows], y_train)
     return x@fit.coef_+fit.intercept_
+
+def ridge_modules(data, labels):
+    "What every module adds in a ridge regression on plain terms: one array per stage; unseen terms add 0"
+    weights = dict(zip(columns(choices(arch) for arch in data.archs), _fitted_ridge(one_hot(data), labels).coef_))
+    def worth(stage, config):
+        chosen = choices(Architecture([config])) # Its only stage has number 1
+        return sum(weights.get(((stage, *place[1:]), value), 0) for place,value in chosen.items())
+    return [np.array([worth(stage, modules.config(i)) for i in range(len(modules))])
+            for stage,modules in enumerate(data.space.modules, 1)]
 
 def random_forest(x, train_rows, y_train, seed=0):
     "A random forest of 200 trees"
-    return RandomForestRegressor(200, random_state=seed, n_jobs=1).fit(x[train_rows].toarray(), y_train).predict(x.toarray())
+    forest = RandomForestRegressor(200, random_state=seed, n_jobs=1)
+    return forest.fit(x[train_rows].toarray(), y_train).predict(x.toarray())
 
 def gradient_boosting(x, train_rows, y_train, seed=0):
     "Gradient boosting with 300 small trees, each on a random part of the labels and of the terms"
-    fit = GradientBoostingRegressor(n_estimators=300, learning_rate=.05, max_depth=3, min_samples_leaf=3, subsample=.7, max_features=.3, random_state=seed)
-    return fit.fit(x[train_rows].toarray(), y_train).predict(x.toarray())
+    boosting = GradientBoostingRegressor(n_estimators=300, learning_rate=.05, max_depth=3, min_samples_leaf=3,
+                                         subsample=.7, max_features=.3, random_state=seed)
+    return boosting.fit(x[train_rows].toarray(), y_train).predict(x.toarray())
 
 def gaussian_process(x, train_rows, y_train, seed=0):
     "A Gaussian process on one-hot terms, whose distance is the root of the number of differences"
@@ -92,7 +107,7 @@ def gaussian_process(x, train_rows, y_train, seed=0):
         return fit.fit(x[train_rows], y_train).predict(x)
 
 def block_profile(x, train_rows, y_train, seed=0):
-    "BlockProfile: the mean label with a block at its place, minus the mean of all, summed over a network's blocks; unseen blocks count 0"
+    "BlockProfile: the mean label with a block at its place, minus the mean of all, summed; unseen blocks count 0"
     part = x[train_rows]
     n = np.asarray(part.sum(0)).ravel()
     return x@(part.T@(y_train-y_train.mean())/np.maximum(n, 1))
@@ -101,8 +116,9 @@ def plain_gnn(data, train_rows, seed=0, target='accuracy'):
     "One GNN of the paper's width trained on the squared error alone: no ranking loss, no warm-up, no ensemble"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        fit = AutoBuild(target, ensemble=1, width=32, steps=400, seed=seed, readout='regressor', rank_weight=0, warmup=0).fit(data[train_rows], progress=False)
-    return fit.predict(data)
+        plain = AutoBuild(target, ensemble=1, width=32, steps=400, seed=seed, readout='regressor', rank_weight=0,
+                          warmup=0)
+        return plain.fit(data[train_rows], progress=False).predict(data)
 
 # --- searchers ---
 
@@ -113,7 +129,7 @@ def nearest(x, row, free, rng):
     return rng.choice(np.flatnonzero(distance==distance.min()))
 
 def regularised_evolution(x, y, budget, seed=0):
-    "Regularised evolution: the oldest of min(20, budget/3) dies, the best of 5 has a child, the nearest network not yet evaluated"
+    "Regularised evolution: the oldest of min(20, budget/3) dies, the best of 5 has a child, the nearest free network"
     rng, free = np.random.default_rng(seed), np.ones(len(y), bool)
     size = max(2, min(20, budget//3))
     seen = list(rng.permutation(len(y))[:size])
@@ -145,7 +161,7 @@ def suggest(trial, params):
     return out
 
 def tpe(data, x, y, budget, seed=0):
-    "Optuna's multivariate TPE: a suggestion stands for the nearest network not yet evaluated, whose own choices and label TPE is told; `x` is `one_hot(data)`"
+    "Optuna's multivariate TPE: told the choices and label of the nearest free network; `x` is `one_hot(data)`"
     import optuna
     from optuna.distributions import CategoricalDistribution
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -154,14 +170,16 @@ def tpe(data, x, y, budget, seed=0):
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
     study, params = optuna.create_study(direction='maximize', sampler=sampler), parameters(data.space)
     kinds = {place: CategoricalDistribution(o) for place,o in params.items()}
-    cols = columns([choices(a) for a in data.archs])
+    known = columns([choices(arch) for arch in data.archs])
     rng, free, seen = np.random.default_rng(seed), np.ones(len(y), bool), []
     for _ in range(budget):
         trial, row = study.ask(), np.zeros(x.shape[1])
-        row[[cols[t] for t in suggest(trial, params).items() if t in cols]] = 1
+        row[[known[term] for term in suggest(trial, params).items() if term in known]] = 1
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         seen.append(nearest(x, row, free, rng))
         free[seen[-1]] = False
         real = choices(data.archs[seen[-1]])
-        study.add_trial(optuna.create_trial(params={_name(p): v for p,v in real.items()}, distributions={_name(p): kinds[p] for p in real}, value=y[seen[-1]]))
+        study.add_trial(optuna.create_trial(params={_name(place): value for place,value in real.items()},
+                                            distributions={_name(place): kinds[place] for place in real},
+                                            value=y[seen[-1]]))
     return np.array(seen)

@@ -6,8 +6,8 @@ Graphs: all 600 networks are built as PyTorch modules, imported through torch.ex
 Ranking: 60 labels are drawn; the same recipe learns from their operation graphs and from their stage sequences, ridge
 regression from one-hot stage sequences. All rank the other 540. Fidelity: in networks that were not trained on and are
 in the upper half of the labels, one block is replaced by the smallest that the space has (kernel 1, expansion 1, no
-squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label; the predictor is the graph network
-alone, without its linear part.
+squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label; the predictor is the
+graph network alone, without its linear part.
 """
 import argparse, json, warnings
 from pathlib import Path
@@ -29,70 +29,93 @@ def imported(arch):
 
 def graphs(data, path):
     "The operation graph of every network, read from `path` if it is there"
-    if not path.exists(): pd.DataFrame(dict(graph=[json.dumps(imported(a).config) for a in tqdm(data.archs, desc='import')])).to_csv(path, index_label='row')
-    return [Architecture(**json.loads(o)) for o in pd.read_csv(path).graph]
+    if not path.exists():
+        texts = [json.dumps(imported(arch).config) for arch in tqdm(data.archs, desc='import', disable=None)]
+        pd.DataFrame(dict(graph=texts)).to_csv(path, index_label='row')
+    return [Architecture(**json.loads(text)) for text in pd.read_csv(path).graph]
 
 def split(n, seed, labels=60):
     "(rows with labels, the others)"
     order = np.random.default_rng([seed, labels]).permutation(n)
     return order[:labels], order[labels:]
 
-def labelled(archs, y):
+def labelled(archs, accuracy):
     "Operation graphs and accuracies as labelled data"
-    return LabelledData.from_frame(operation_space(archs), pd.DataFrame(dict(architecture=archs, accuracy=y)))
+    return LabelledData.from_frame(operation_space(archs), pd.DataFrame(dict(architecture=archs, accuracy=accuracy)))
 
-def chosen(y, scores, seed):
+def chosen(accuracy, scores, seed):
     "The accuracy of the ten ranked first, and of ten drawn at random"
-    first, some = np.argsort(-scores, kind='stable')[:10], np.random.default_rng([seed, 3]).permutation(len(y))[:10]
-    return dict(top_mean=y[first].mean(), top_best=y[first].max(), random_mean=y[some].mean(), random_best=y[some].max())
+    first = accuracy[np.argsort(-scores, kind='stable')[:10]]
+    some = accuracy[np.random.default_rng([seed, 3]).permutation(len(accuracy))[:10]]
+    return dict(top_mean=first.mean(), top_best=first.max(), random_mean=some.mean(), random_best=some.max())
 
 def ranking(data, archs, seed):
-    "One draw of labels: a row a read-out"
-    y, (few, rest) = data.target('accuracy'), split(len(data), seed)
-    few_graphs = labelled([archs[i] for i in few], y[few])
-    rest_graphs = LabelledData(few_graphs.space, [archs[i] for i in rest], pd.DataFrame(dict(accuracy=y[rest])))
-    out = []
+    "One draw of labels: one row per read-out"
+    accuracy, (few, rest) = data.target('accuracy'), split(len(data), seed)
+    few_graphs, out = labelled([archs[i] for i in few], accuracy[few]), []
+    rest_table = pd.DataFrame(dict(accuracy=accuracy[rest]))
+    rest_graphs = LabelledData(few_graphs.space, [archs[i] for i in rest], rest_table)
     for name,known,new in (('operation graphs', few_graphs, rest_graphs), ('stage sequences', data[few], data[rest])):
         ab = AutoBuild('accuracy', seed=seed).fit(known, progress=False)
-        rows = [dict(seed=seed, predictor=name, readout=k, spearman=s) for k,s in ab.evaluate(new).spearman.items()]
-        rows[0].update(chosen(y[rest], ab.predict(new), seed))
+        rows = [dict(seed=seed, predictor=name, readout=readout, spearman=value)
+                for readout,value in ab.evaluate(new).spearman.items()]
+        rows[0].update(chosen(accuracy[rest], ab.predict(new), seed))
         out += rows
-    for name,scores in dict(ridge=baselines.ridge(baselines.one_hot(data), few, y[few], seed)[rest], params=data.table.params.to_numpy()[rest], macs=data.table.macs.to_numpy()[rest]).items():
-        out.append(dict(seed=seed, predictor=name, readout='prediction', spearman=spearmanr(scores, y[rest])[0], **chosen(y[rest], scores, seed)))
+    rivals = dict(ridge=baselines.ridge(baselines.one_hot(data), few, accuracy[few], seed)[rest])
+    for name in ('params', 'macs'): rivals[name] = data.table[name].to_numpy()[rest]
+    for name,scores in rivals.items():
+        correlation = spearmanr(scores, accuracy[rest])[0]
+        out.append(dict(seed=seed, predictor=name, readout='prediction', spearman=correlation,
+                        **chosen(accuracy[rest], scores, seed)))
     return out
 
 def blocks(arch):
-    "(stage, layer, module path) of every block that is not the smallest already; blocks follow the stem's three modules"
-    places = [(u, l) for u,s in enumerate(arch.stages) for l in range(len(s['layers']))]
-    return [(u, l, str(3+i)) for i,(u,l) in enumerate(places) if arch.stages[u]['layers'][l]!=smallest]
+    "(stage, layer, module path) of every block that is not the smallest; blocks follow the stem's three modules"
+    places = [(stage, layer) for stage,part in enumerate(arch.stages) for layer in range(len(part['layers']))]
+    return [(stage, layer, str(3+i)) for i,(stage,layer) in enumerate(places)
+            if arch.stages[stage]['layers'][layer]!=smallest]
 
-def without(arch, u, l):
+def without(arch, stage, layer):
     "The network with one block at its smallest"
-    stages = [dict(s, layers=[smallest if (v, k)==(u, l) else o for k,o in enumerate(s['layers'])]) for v,s in enumerate(arch.stages)]
+    stages = list(arch.stages)
+    layers = list(stages[stage]['layers'])
+    layers[layer] = smallest
+    stages[stage] = dict(stages[stage], layers=layers)
     return Architecture(stages, **arch.network)
 
 def block_scores(ab, arch):
-    "One row a block: mean norm of its operations at each hop, and the drop of the prediction without it"
+    "One row per block: mean norm of its operations at each hop, and the drop of the prediction without it"
     graph, places = imported(arch), blocks(arch)
-    own = ab.predict([graph])[0]
-    table = pd.DataFrame(dict(place=[f'{u} {l}' for u,l,_ in places], drop=own-ab.predict([imported(without(arch, u, l)) for u,l,_ in places])))
+    smaller = [imported(without(arch, stage, layer)) for stage,layer,_ in places]
+    drops = ab.predict([graph])[0]-ab.predict(smaller)
+    table = pd.DataFrame(dict(place=[f'{stage} {layer}' for stage,layer,_ in places], drop=drops))
     for hop in range(1, 5):
-        norm = ab.node_importance(graph, hop).score.groupby([p.split('.')[0] for p in graph.paths]).mean()
-        table[f'hop {hop}'] = [norm[path] for *_,path in places]
+        norms = ab.node_importance(graph, hop).score.groupby([path.split('.')[0] for path in graph.paths]).mean()
+        table[f'hop {hop}'] = [norms[path] for *_,path in places]
     return table
 
+def picked_blocks(table, rng):
+    "(read-out, group, block): one at random, and the most and the least important by two read-outs"
+    picks = [('random', 'random', table.index[rng.integers(len(table))])]
+    for readout in ('drop', 'hop 1'):
+        picks += [(readout, 'most', table[readout].idxmax()), (readout, 'least', table[readout].idxmin())]
+    return picks
+
 def fidelity(data, archs, n, seed=0):
-    "One row a network, read-out and group (most and least important block, one at random): accuracy before and after"
-    y, (few, rest) = data.target('accuracy'), split(len(data), seed)
-    ab = AutoBuild('accuracy', seed=seed, linear=0).fit(labelled([archs[i] for i in few], y[few]), progress=False)
+    "Yields, network by network, one row per read-out and group: accuracy before and after"
+    accuracy, (few, rest) = data.target('accuracy'), split(len(data), seed)
+    known = labelled([archs[i] for i in few], accuracy[few])
+    ab = AutoBuild('accuracy', seed=seed, linear=0).fit(known, progress=False)
     rng, test = np.random.default_rng(seed), curves()
-    for i in tqdm([i for i in rest if y[i]>np.median(y) and len(blocks(data.archs[i]))>=4][:n], desc='fidelity'):
-        table, after = block_scores(ab, data.archs[i]), {}
-        picks = [('random', 'random', table.index[rng.integers(len(table))])]
-        for readout in ('drop', 'hop 1'): picks += [(readout, 'most', table[readout].idxmax()), (readout, 'least', table[readout].idxmin())]
-        for _,_,b in picks:
-            if b not in after: after[b] = train(without(data.archs[i], *map(int, table.place[b].split())), data=test)
-        yield [dict(network=i, readout=r, group=g, block=table.place[b], predicted_drop=table['drop'][b], before=y[i], after=after[b]) for r,g,b in picks]
+    good = [i for i in rest if accuracy[i]>np.median(accuracy) and len(blocks(data.archs[i]))>=4]
+    for i in tqdm(good[:n], desc='fidelity', disable=None):
+        table, after, rows = block_scores(ab, data.archs[i]), {}, []
+        for readout,group,block in picked_blocks(table, rng):
+            place = table.place[block]
+            if block not in after: after[block] = train(without(data.archs[i], *map(int, place.split())), data=test)
+            rows.append(dict(network=i, readout=readout, group=group, block=place, predicted_drop=table['drop'][block],
+                             before=accuracy[i], after=after[block]))
+        yield rows
 
 def keep(name, parts):
     "Write a table again after every part"
@@ -102,15 +125,16 @@ def keep(name, parts):
         pd.DataFrame(rows).round(5).to_csv(results/f'case_{name}.csv', index=False)
 
 def main():
-    ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    ask.add_argument('--seeds', type=int, default=5)
-    ask.add_argument('--networks', type=int, default=12)
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument('--seeds', type=int, default=5, help='draws of labels for the ranking')
+    ask.add_argument('--networks', type=int, default=12, help='networks that blocks are taken out of')
     asked = ask.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
     data = load_dataset('mnist1d')
     archs = graphs(data, results/'case_graphs.csv.xz')
-    keep('ranking', (ranking(data, archs, s) for s in tqdm(range(asked.seeds), desc='ranking')))
+    seeds = tqdm(range(asked.seeds), desc='ranking', disable=None)
+    keep('ranking', (ranking(data, archs, seed) for seed in seeds))
     keep('fidelity', fidelity(data, archs, asked.networks))
 
 if __name__=='__main__': main()

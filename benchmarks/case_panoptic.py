@@ -9,22 +9,21 @@
     python benchmarks/case_panoptic.py picture   # keep six scenes and a network's prediction
     python benchmarks/case_panoptic.py table     # write case_panoptic.csv and case_panoptic_built.csv
 
-`label` and `measure` append to case_panoptic_runs.jsonl and can be stopped and started again. JOBS=2 uses two processes.
+`label` and `measure` append to case_panoptic_runs.jsonl and can be stopped and started again. JOBS=2 uses two
+processes.
 """
-import itertools, json, os, sys, time, warnings
+import argparse, itertools, json, os, time, warnings
 from pathlib import Path
 
 import joblib, numpy as np, pandas as pd, torch
 from scipy.stats import spearmanr
-from sklearn.linear_model import RidgeCV
 from tqdm import tqdm
 
 from autobuild import AutoBuild, LabelledData
 from autobuild.budgets import Classes, QuantityCosts
 from autobuild.construction import class_products
-from autobuild.importance import Modules
-from autobuild.spaces import Architecture
-from baselines import choices, one_hot, ridge
+from autobuild.spaces import Candidates
+from baselines import one_hot, ridge, ridge_modules
 from logs import append, read
 from panoptic_task import fitted_panoptic, macs, panoptic_data, segmented, space, train_classifier, train_panoptic
 
@@ -33,20 +32,25 @@ labels, built, retrain = 100, 5, (10, 11, 12)
 results = Path(__file__).parent/'results'
 log, picked = results/'case_panoptic_runs.jsonl', results/'case_panoptic_picked.csv'
 
-def run(task, arch, s):
+def run(task, arch, seed):
     "One training: what it was, what came out, and the seconds of CPU"
     start = time.process_time()
-    out = dict(zip(('pq', 'pq_things', 'pq_stuff'), train_panoptic(arch, s))) if task=='panoptic' else dict(accuracy=train_classifier(arch, s))
-    return dict(task=task, architecture=str(arch), seed=s, **{k: round(v, 5) for k,v in out.items()}, cpu_seconds=round(time.process_time()-start, 2))
+    if task=='panoptic': found = dict(zip(('pq', 'pq_things', 'pq_stuff'), train_panoptic(arch, seed)))
+    else: found = dict(accuracy=train_classifier(arch, seed))
+    found = {name: round(value, 5) for name,value in found.items()}
+    seconds = round(time.process_time()-start, 2)
+    return dict(task=task, architecture=str(arch), seed=seed, **found, cpu_seconds=seconds)
 
 def train_all(todo):
     "Train what is not in the log yet"
-    done = {(r['task'], r['architecture'], r['seed']) for r in read(log)}
-    todo = [o for o in todo if (o[0], str(o[1]), o[2]) not in done]
-    jobs = joblib.Parallel(n_jobs=int(os.environ.get('JOBS', 1)), return_as='generator_unordered')(joblib.delayed(run)(*o) for o in todo)
-    for r in tqdm(jobs, total=len(todo)): append(log, **r)
+    done = {(record['task'], record['architecture'], record['seed']) for record in read(log)}
+    todo = [(task, arch, seed) for task,arch,seed in todo if (task, str(arch), seed) not in done]
+    pool = joblib.Parallel(n_jobs=int(os.environ.get('JOBS', 1)), return_as='generator_unordered')
+    records = pool(joblib.delayed(run)(*training) for training in todo)
+    for record in tqdm(records, total=len(todo), disable=None): append(log, **record)
 
-def both(archs, seeds): return [(t, a, s) for a in archs for s in seeds for t in ('panoptic', 'classification')]
+def both(archs, seeds):
+    return [(task, arch, seed) for arch in archs for seed in seeds for task in ('panoptic', 'classification')]
 
 def label():
     "The labelled networks once, then the first ones with two more seeds"
@@ -59,10 +63,13 @@ tasks = dict(pq='panoptic', accuracy='classification')
 
 def labelled():
     "The labelled networks, one row each: pq, pq_things, pq_stuff, accuracy (seed 0), macs"
-    first = {(r['task'], r['architecture']): r for r in read(log) if r['seed']==0}
-    archs = [a for a in space.sample(networks, seed) if all((t, str(a)) in first for t in tasks.values())]
-    rows = [{k: v for t in tasks.values() for k,v in first[t, str(a)].items() if k.startswith(('pq', 'acc'))} for a in archs]
-    return LabelledData(space, archs, pd.DataFrame(rows).assign(macs=macs(archs).astype(int)), 'panoptic', dict(macs=macs))
+    first = {(record['task'], record['architecture']): record for record in read(log) if record['seed']==0}
+    archs = [arch for arch in space.sample(networks, seed)
+             if all((task, str(arch)) in first for task in tasks.values())]
+    rows = [{name: value for task in tasks.values() for name,value in first[task, str(arch)].items()
+             if name.startswith(('pq', 'acc'))} for arch in archs]
+    table = pd.DataFrame(rows).assign(macs=macs(archs).astype(int))
+    return LabelledData(space, archs, table, 'panoptic', dict(macs=macs))
 
 def fit(target, data, s=0):
     "The default estimator, without its warnings"
@@ -72,60 +79,71 @@ def fit(target, data, s=0):
 
 def ridge_best(target, data, limit, n):
     "The exact best n networks of a one-hot ridge within a limit of MACs, none of them labelled"
-    terms = {t: i for i,t in enumerate(dict.fromkeys(t for a in data.archs for t in choices(a).items()))}
-    weights = RidgeCV(np.logspace(-2, 3, 11)).fit(one_hot(data).toarray(), data.table[target]).coef_
-    def worth(u, config): return sum(weights[terms[(u, *k[1:]), v]] for k,v in choices(Architecture([config])).items() if ((u, *k[1:]), v) in terms)
-    modules = [Modules(s) for s in space.stages]
-    scores = [np.array([worth(u, m.config(i)) for i in range(len(m))]) for u,m in enumerate(modules, 1)]
     classes, known, out = Classes(space, by_cost=True), set(data.archs), []
-    for _,t in class_products(scores, classes.subsets, QuantityCosts(macs, classes), limit):
-        a = Architecture([m.config(i) for m,i in zip(modules, t)])
-        if a not in known: out.append(a)
+    scores = ridge_modules(data, data.table[target].to_numpy())
+    for _,numbers in class_products(scores, classes.subsets, QuantityCosts(macs, classes), limit):
+        arch = Candidates(space, [numbers], [0])[0]
+        if arch not in known: out.append(arch)
         if len(out)==n: return out
 
 def drawn(limit, n, known):
     "Random networks within the limit"
-    return [a for a in space.sample(20*n, seed+1) if macs([a])[0]<=limit and a not in known][:n]
+    return [arch for arch in space.sample(20*n, seed+1) if macs([arch])[0]<=limit and arch not in known][:n]
 
 def choose():
     "Networks to train: all within the median MACs of the labelled"
     train, _ = labelled().sample(labels, 0)
     limit = float(train.table.macs.median())
     within, groups = train[train.table.macs.to_numpy()<=limit], {}
-    for k in tasks:
-        groups[f'built for {k}'] = fit(k, train).construct(built, where=f'macs <= {limit}', progress=False).archs
-        groups[f'labelled best {k}'] = [within.archs[int(within.table[k].argmax())]]
+    for metric in tasks:
+        made = fit(metric, train).construct(built, where=f'macs <= {limit}', progress=False)
+        groups[f'built for {metric}'] = made.archs
+        groups[f'labelled best {metric}'] = [within.archs[int(within.table[metric].argmax())]]
     groups['ridge for pq'] = ridge_best('pq', train, limit, built)
     groups['random'] = drawn(limit, built, set(labelled().archs))
-    rows = [dict(group=g, architecture=str(a), macs=int(macs([a])[0])) for g,archs in groups.items() for a in archs]
+    rows = [dict(group=group, architecture=str(arch), macs=int(macs([arch])[0]))
+            for group,archs in groups.items() for arch in archs]
     pd.DataFrame(rows).assign(limit=limit).to_csv(picked, index=False)
 
 def measure():
     "Every picked network on both tasks; ridge's only on the panoptic one"
-    table = pd.read_csv(picked)
-    todo = [o for g,a in zip(table.group, table.architecture) for o in both([space.check(a)], retrain) if g!='ridge for pq' or o[0]=='panoptic']
+    todo, table = [], pd.read_csv(picked)
+    for group,text in zip(table.group, table.architecture):
+        trainings = both([space.check(text)], retrain)
+        todo += [(task, *rest) for task,*rest in trainings if group!='ridge for pq' or task=='panoptic']
     train_all(list(dict.fromkeys(todo)))
 
 # --- importance ---
 
 def centred_scores(ab):
     "Every stage's module scores relative to their mean"
-    each = [ab.module_scores(u).mean(0).astype(float) for u in range(1, len(space.stages)+1)]
-    return [e-e.mean() for e in each]
+    each = [ab.module_scores(stage).mean(0).astype(float) for stage in range(1, len(space.stages)+1)]
+    return [scores-scores.mean() for scores in each]
+
+feature_choices = dict(layers=(1, 2, 3), width=(8, 12, 16), kernel=(3, 5, 7), expansion=(1, 2, 3))
+
+def share(config, feature, choice):
+    "How much of a module has a choice: all or nothing of its layer count and width, or a part of its layers"
+    if feature=='layers': return float(len(config['layers'])==choice)
+    if feature=='width': return float(config['width']==choice)
+    return np.mean([layer[feature]==choice for layer in config['layers']])
 
 def effects(scores):
-    "By stage and feature, what a choice is worth: the mean score of the modules that have it, weighted by how often, a layer count being as likely as any other"
+    """By stage and feature, what a choice is worth
+
+    The mean score of the modules that have it, weighted by how often, a layer count being as likely as any other."""
     rows = []
-    for u,s in enumerate(scores, 1):
-        modules = Modules(space.stages[u-1])
-        configs, n = [modules.config(i) for i in range(len(modules))], modules.layers()
-        even = 1/np.bincount(n)[n]
-        centre = np.average(s, weights=even)
-        rows.append(dict(stage=u, feature='all', choice=0, effect=np.sqrt(np.average((s-centre)**2, weights=even))))
-        for f,options in dict(layers=(1, 2, 3), width=(8, 12, 16), kernel=(3, 5, 7), expansion=(1, 2, 3)).items():
-            for o in options:
-                w = even*np.array([len(c['layers'])==o if f=='layers' else c['width']==o if f=='width' else np.mean([l[f]==o for l in c['layers']]) for c in configs])
-                rows.append(dict(stage=u, feature=f, choice=o, effect=np.average(s, weights=w)-centre))
+    for stage,(score,modules) in enumerate(zip(scores, space.modules), 1):
+        configs, layers = [modules.config(i) for i in range(len(modules))], modules.layers()
+        even = 1/np.bincount(layers)[layers]
+        centre = np.average(score, weights=even)
+        spread = np.sqrt(np.average((score-centre)**2, weights=even))
+        rows.append(dict(stage=stage, feature='all', choice=0, effect=spread))
+        for feature,choices in feature_choices.items():
+            for choice in choices:
+                weights = even*np.array([share(config, feature, choice) for config in configs])
+                effect = np.average(score, weights=weights)-centre
+                rows.append(dict(stage=stage, feature=feature, choice=choice, effect=effect))
     return rows
 
 def ranks():
@@ -140,50 +158,73 @@ def ranks():
 
 def ridge_rank(target, data, s):
     "The same for a one-hot ridge"
-    order, y = np.random.default_rng(s).permutation(len(data)), data.table[target].to_numpy()
+    order, values = np.random.default_rng(s).permutation(len(data)), data.table[target].to_numpy()
     train, rest = order[:labels], order[labels:]
-    return spearmanr(ridge(one_hot(data), train, y[train])[rest], y[rest])[0]
+    return spearmanr(ridge(one_hot(data), train, values[train])[rest], values[rest])[0]
+
+halves_compared = [(('pq', 0), ('pq', 1)), (('accuracy', 0), ('accuracy', 1)), (('pq', 0), ('accuracy', 1)),
+                   (('pq', 1), ('accuracy', 0))]
+
+def agreement(first, second, **what):
+    "Rank correlation of two sets of module scores: one row per stage"
+    return [dict(what, stage=stage, spearman=spearmanr(a, b)[0]) for stage,(a,b) in enumerate(zip(first, second), 1)]
 
 def modules(splits=8):
-    "Module scores of both tasks and MACs from all labels; how far the scores of two halves of the labels agree within and across tasks"
+    "Module scores of both tasks and MACs; how far those of two halves of the labels agree within and across tasks"
     data, worth, agree = labelled(), [], []
-    everything = {k: centred_scores(fit(k, data)) for k in (*tasks, 'macs')}
-    worth += [dict(split='all', half=0, target=k, **r) for k,scores in everything.items() for r in effects(scores)]
-    agree += [dict(split='all', stage=u+1, pair=f'{a}-{b}', spearman=spearmanr(everything[a][u], everything[b][u])[0]) for a,b in itertools.combinations(everything, 2) for u in range(len(space.stages))]
-    for s in tqdm(range(splits)):
-        halves = data.sample(len(data)//2, 100+s)
-        found = {(k, h): centred_scores(fit(k, part, s)) for k in tasks for h,part in enumerate(halves)}
-        for (k, h),scores in found.items(): worth += [dict(split=s, half=h, target=k, **r) for r in effects(scores)]
-        for a,b in ((('pq', 0), ('pq', 1)), (('accuracy', 0), ('accuracy', 1)), (('pq', 0), ('accuracy', 1)), (('pq', 1), ('accuracy', 0))):
-            agree += [dict(split=s, stage=u+1, pair=f'{a[0]}-{b[0]}', spearman=spearmanr(found[a][u], found[b][u])[0]) for u in range(len(space.stages))]
+    everything = {target: centred_scores(fit(target, data)) for target in (*tasks, 'macs')}
+    for target,scores in everything.items():
+        worth += [dict(split='all', half=0, target=target, **row) for row in effects(scores)]
+    for a,b in itertools.combinations(everything, 2):
+        agree += agreement(everything[a], everything[b], split='all', pair=f'{a}-{b}')
+    for split in tqdm(range(splits), disable=None):
+        halves = enumerate(data.sample(len(data)//2, 100+split))
+        found = {(target, half): centred_scores(fit(target, part, split)) for half,part in halves for target in tasks}
+        for (target,half),scores in found.items():
+            worth += [dict(split=split, half=half, target=target, **row) for row in effects(scores)]
+        for a,b in halves_compared: agree += agreement(found[a], found[b], split=split, pair=f'{a[0]}-{b[0]}')
     pd.DataFrame(worth).to_csv(results/'case_panoptic_effects.csv', index=False, float_format='%.5g')
-    pd.DataFrame(agree).to_csv(results/'case_panoptic_modules.csv', index=False, float_format='%.4f')
+    agree = pd.DataFrame(agree)[['split', 'stage', 'pair', 'spearman']]
+    agree.to_csv(results/'case_panoptic_modules.csv', index=False, float_format='%.4f')
 
 # --- tables ---
 
-def wide(rows, archs):
-    "One row a network: every seed's measures"
-    out = {str(a): dict(macs=int(macs([a])[0])) for a in archs}
-    for r in rows:
-        if r['architecture'] in out: out[r['architecture']] |= {f'{k}_seed{r["seed"]}': v for k,v in r.items() if k.startswith(('pq', 'acc'))}
+def wide(records, archs):
+    "One row per network: every seed's measures"
+    out = {str(arch): dict(macs=int(macs([arch])[0])) for arch in archs}
+    for record in records:
+        measures = {f"{name}_seed{record['seed']}": value for name,value in record.items()
+                    if name.startswith(('pq', 'acc'))}
+        if record['architecture'] in out: out[record['architecture']] |= measures
     return pd.DataFrame.from_dict(out, 'index').rename_axis('architecture')
 
 def table():
     "The labelled networks, and the picked ones, with every training"
-    wide([r for r in read(log) if r['seed']<10], labelled().archs).to_csv(results/'case_panoptic.csv')
-    chosen = pd.read_csv(picked)
-    measured = wide([r for r in read(log) if r['seed']>=10], [space.check(a) for a in chosen.architecture]).drop(columns='macs')
+    records, chosen = read(log), pd.read_csv(picked)
+    labelled_runs = [record for record in records if record['seed']<10]
+    wide(labelled_runs, labelled().archs).to_csv(results/'case_panoptic.csv')
+    picked_runs = [record for record in records if record['seed']>=10]
+    measured = wide(picked_runs, [space.check(text) for text in chosen.architecture]).drop(columns='macs')
     chosen.join(measured, on='architecture').to_csv(results/'case_panoptic_built.csv', index=False)
 
+def as_text(pixels):
+    "Pixels from 0 to 255 as hexadecimal digits"
+    return pixels.to(torch.uint8).numpy().tobytes().hex()
+
 def picture(n=6):
-    "The first test scenes, their labels, and what the first network built for PQ makes of them, pixels as hexadecimal digits"
+    "The first test scenes, their labels, and what the first network built for PQ makes of them, as hexadecimal digits"
     arch = space.check(pd.read_csv(picked).query("group=='built for pq'").architecture.iloc[0])
-    x, classes, instances = (o[:n] for o in panoptic_data()[1])
-    guess = segmented(fitted_panoptic(arch, retrain[0]), x)
-    def text(o): return o.to(torch.uint8).numpy().tobytes().hex()
-    rows = [dict(image=text((x[i,0]*200).clamp(0, 255)), classes=text(classes[i]), instances=text(instances[i]), classes_guess=text(guess[i,:,:,0]), instances_guess=text(guess[i,:,:,1])) for i in range(n)]
-    (results/'case_panoptic_scenes.jsonl').write_text(''.join(json.dumps(dict(architecture=str(arch), **r))+'\n' for r in rows))
+    images, classes, instances = (part[:n] for part in panoptic_data()[1])
+    guess, rows = segmented(fitted_panoptic(arch, retrain[0]), images), []
+    for i in range(n):
+        pictures = dict(image=(images[i,0]*200).clamp(0, 255), classes=classes[i], instances=instances[i],
+                        classes_guess=guess[i,:,:,0], instances_guess=guess[i,:,:,1])
+        rows.append(dict(architecture=str(arch), **{name: as_text(pixels) for name,pixels in pictures.items()}))
+    (results/'case_panoptic_scenes.jsonl').write_text(''.join(json.dumps(row)+'\n' for row in rows))
 
 parts = dict(label=label, choose=choose, measure=measure, modules=modules, ranks=ranks, picture=picture, table=table)
+
 if __name__=='__main__':
-    for part in sys.argv[1:] or parts: parts[part]()
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument('parts', nargs='*', choices=parts)
+    for part in ask.parse_args().parts or parts: parts[part]()

@@ -5,16 +5,17 @@
     python benchmarks/case_unet.py picks      # choose four networks in each way
     python benchmarks/case_unet.py train      # train what was picked
     python benchmarks/case_unet.py fewer      # how well fits on fewer labels rank the networks they have not seen
-    python benchmarks/case_unet.py pictures   # inpaintings of the worst and the best labelled network, and of the best built
+    python benchmarks/case_unet.py pictures   # inpaintings by the worst and best labelled network and by the best built
     python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
 
-Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again goes on.
+Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again
+goes on.
 """
-import itertools, math, sys, time
+import argparse, itertools, time
 from functools import cache
 from pathlib import Path
 
-import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
+import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from scipy.linalg import sqrtm
 from scipy.stats import spearmanr
@@ -49,20 +50,20 @@ def scenes(n, part, seed):
     tiles = x[pick].reshape(n, 2, 2, 8, 8).transpose(0, 1, 3, 2, 4).reshape(n, 1, 16, 16)
     return torch.tensor(tiles/8-1, dtype=torch.float32), torch.tensor(classes)
 
-def latents(images): return F.pixel_unshuffle(images, 2)      # (n, 4, 8, 8): what the autoencoder is to Stable Diffusion
+def latents(images): return F.pixel_unshuffle(images, 2) # (n, 4, 8, 8): what the autoencoder is to Stable Diffusion
 
 def holes(n, generator):
     "(n, 1, 8, 8) masks: 1 in a rectangle of 3 to 6 cells a side"
     size = torch.randint(3, 7, (2, n, 1), generator=generator)
     start = (torch.rand(2, n, 1, generator=generator)*(9-size)).long()
-    at = torch.arange(8)
-    rows, columns = (at>=start) & (at<start+size)
+    cell = torch.arange(8)
+    rows, columns = (cell>=start) & (cell<start+size)
     return (rows[:,None,:,None] & columns[:,None,None,:]).float()
 
 # --- diffusion: Stable Diffusion's schedule, velocity prediction, DDIM ---
 
 times = 1000
-kept = (1-torch.linspace(.00085**.5, .012**.5, times)**2).cumprod(0)     # the share of the signal's variance at each time
+kept = (1-torch.linspace(.00085**.5, .012**.5, times)**2).cumprod(0) # Share of the signal's variance at each time
 
 def denoise(net, x, t, mask, known): return net(torch.cat([x, mask, known], 1), t)
 
@@ -89,11 +90,13 @@ class Classifier(nn.Module):
     "Reads a scene's four digits; its 32 features are what the Frechet distance compares"
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 32))
+        self.features = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
+                                      nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 32))
         self.digits = nn.Linear(32, 40)
     def forward(self, x): return self.digits(F.relu(self.features(x))).unflatten(1, (4, 10))
 
 @cache
+@torch.enable_grad() # Also where it is first asked for while nothing else is trained
 def classifier():
     "Trained once a session on the training scenes, always the same"
     x, y = scenes(20_000, 'train', 1)
@@ -113,16 +116,18 @@ def features(images): return classifier().features(images).double().numpy()
 
 def frechet(a, b):
     "Frechet distance of two Gaussians fitted to (n, d) features"
-    ca, cb = np.cov(a.T), np.cov(b.T)
-    return float(((a.mean(0)-b.mean(0))**2).sum()+np.trace(ca+cb)-2*np.trace(sqrtm(ca@cb).real))
+    spread_a, spread_b = np.cov(a.T), np.cov(b.T)
+    apart = ((a.mean(0)-b.mean(0))**2).sum()
+    return float(apart+np.trace(spread_a+spread_b)-2*np.trace(sqrtm(spread_a@spread_b).real))
 
 def judge(net, n=1000):
-    "Frechet distance of inpainted held-out scenes from the same scenes untouched; the same holes and the same noise for every network"
+    "(Frechet distance of inpainted held-out scenes from the same untouched, loss); the same holes and noise for all"
     real, _ = scenes(n, 'held out', 2)
-    g = torch.Generator().manual_seed(3)
-    x, mask = latents(real), holes(n, g)
-    filled = torch.cat([inpaint(net, *o, g) for o in zip(x.split(250), mask.split(250))])
-    return frechet(features(F.pixel_shuffle(filled, 2)), features(real)), loss(net, x, torch.Generator().manual_seed(4)).item()
+    generator = torch.Generator().manual_seed(3)
+    x, mask = latents(real), holes(n, generator)
+    filled = torch.cat([inpaint(net, *part, generator) for part in zip(x.split(250), mask.split(250))])
+    error = loss(net, x, torch.Generator().manual_seed(4)).item()
+    return frechet(features(F.pixel_shuffle(filled, 2)), features(real)), error
 
 # --- training and labels ---
 
@@ -149,15 +154,15 @@ def measure(arch, s):
     trained = time.process_time()
     distance, error = judge(net)
     params, macs = unet_costs(arch)
-    return dict(architecture=str(arch), seed=s, frechet=round(distance, 4), loss=round(error, 5), params=params, macs=macs,
-                train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1))
+    return dict(architecture=str(arch), seed=s, frechet=round(distance, 4), loss=round(error, 5), params=params,
+                macs=macs, train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1))
 
 def run(todo):
     "Train what is not measured yet"
-    done = {(r['architecture'], r['seed']) for r in read(log)}
+    done = {(record['architecture'], record['seed']) for record in read(log)}
+    todo = [(arch, seed) for arch,seed in dict.fromkeys(todo) if (str(arch), seed) not in done]
     classifier()
-    for a,s in tqdm([o for o in dict.fromkeys(todo) if (str(o[0]), o[1]) not in done]):
-        append(log, **measure(a, s))
+    for arch,seed in tqdm(todo, disable=None): append(log, **measure(arch, seed))
 
 def within(archs): return [a for a in archs if unet_costs(a)[1]<=limit]
 
@@ -181,63 +186,90 @@ def quantity(archs): return [unet_costs(a)[1] for a in archs]
 def data():
     "The 68 labels, each of one training (seed 0)"
     runs = pd.DataFrame(read(log)).query('seed==0').drop_duplicates('architecture').set_index('architecture')
-    return LabelledData(space, labelled(), runs.loc[map(str, labelled()), ['frechet', 'params']], 'diffusion U-Nets', dict(macs=quantity))
+    table = runs.loc[map(str, labelled()), ['frechet', 'params']]
+    return LabelledData(space, labelled(), table, 'diffusion U-Nets', dict(macs=quantity))
+
+def stage_choices(stage):
+    "{channels: every choice of attention and layer count with them}"
+    return {channels: [dict(channels=channels, attention=attention, layers=[{}]*count)
+                       for attention in (False, True) for count in stage.counts]
+            for channels in stage.stage['channels'].choices}
 
 @cache
 def everything():
     "Every network of the space within the limit"
-    features = [[dict(channels=c, attention=a, layers=[{} for _ in range(n)]) for c in s.stage['channels'].choices for a in (False, True) for n in s.counts] for s in space.stages]
-    def of(u, c): return [s for s in features[u] if s['channels']==c]
-    return within(Architecture(list(o)) for a in space.stages[0].stage['channels'].choices for b in space.stages[1].stage['channels'].choices
-                  for o in itertools.product(of(0, a), of(1, b), of(2, b), of(3, b), of(4, a)))
+    choices = [stage_choices(stage) for stage in space.stages]
+    levels = [(outer, inner) for outer in choices[0] for inner in choices[1]]
+    parts = ((outer, inner, inner, inner, outer) for outer,inner in levels)
+    return within(Architecture(list(stages)) for channels in parts
+                  for stages in itertools.product(*(choice[width] for choice,width in zip(choices, channels))))
 
-def fit(train, **kw): return AutoBuild(target, seed=0, **kw).fit(train, progress=False)
+def fit(train, **settings): return AutoBuild(target, seed=0, **settings).fit(train, progress=False)
 
-def top(scores, archs, known): return [archs[i] for i in np.argsort(-scores, kind='stable') if archs[i] not in known][:picked]
+def top(scores, archs, known):
+    order = np.argsort(-scores, kind='stable')
+    return [archs[i] for i in order if archs[i] not in known][:picked]
 
 def pick():
     "Four networks in each way; what is labelled is not picked again, but for the labelled best"
     train, pool = data(), everything()
-    known, ab = set(train.archs), fit(train)
-    both = LabelledData(space, [*train.archs, *pool], pd.DataFrame(index=range(len(train)+len(pool))))
-    y = train.target(target)
-    ways = {'AutoBuild': ab.construct(picked, where=f'macs <= {limit}', progress=False).archs, 'exhaustive prediction': top(ab.predict(pool), pool, known),
-            'ridge': top(ridge(one_hot(both), np.arange(len(train)), y)[len(train):], pool, known), 'labelled best': top(y, train.archs, ())}
-    rows = [dict(way=k, rank=i, architecture=str(a), pool=len(pool)) for k,v in ways.items() for i,a in enumerate(v, 1)]
+    known, ab, labels = set(train.archs), fit(train), train.target(target)
+    everyone = [*train.archs, *pool]
+    terms = one_hot(LabelledData(space, everyone, pd.DataFrame(index=range(len(everyone)))))
+    ways = {'AutoBuild': ab.construct(picked, where=f'macs <= {limit}', progress=False).archs,
+            'exhaustive prediction': top(ab.predict(pool), pool, known),
+            'ridge': top(ridge(terms, np.arange(len(train)), labels)[len(train):], pool, known),
+            'labelled best': top(labels, train.archs, ())}
+    rows = [dict(way=way, rank=rank, architecture=str(arch), pool=len(pool))
+            for way,archs in ways.items() for rank,arch in enumerate(archs, 1)]
     pd.DataFrame(rows).to_csv(here/'case_unet_picks.csv', index=False)
 
 def measure_picks():
     "Three seeds that no label was made with, the networks that matter most first"
-    way = {k: [space.check(a) for a in g.architecture] for k,g in pd.read_csv(here/'case_unet_picks.csv').groupby('way')}
-    run([(a, s) for s in (1, 2, 3) for a in way['AutoBuild']+way['exhaustive prediction']+way['labelled best'][:1]])
-    run([(a, s) for s in (1, 2, 3) for a in way['ridge']+way['labelled best']])
+    table = pd.read_csv(here/'case_unet_picks.csv')
+    way = {name: [space.check(text) for text in group.architecture] for name,group in table.groupby('way')}
+    first = way['AutoBuild']+way['exhaustive prediction']+way['labelled best'][:1]
+    run([(arch, seed) for seed in (1, 2, 3) for arch in first])
+    run([(arch, seed) for seed in (1, 2, 3) for arch in way['ridge']+way['labelled best']])
 
-def few():
-    "How well do fits on fewer labels rank the labelled networks that they have not seen? Six draws a size, ensembles of three"
+def few(sizes=(20, 30, 40, 50), draws=6):
+    "How well do fits on fewer labels rank the labelled networks that they have not seen? Ensembles of three"
     train, rows = data(), []
-    x = one_hot(train)
-    for n,d in tqdm([(n, d) for n in (20, 30, 40, 50) for d in range(6)]):
-        order = np.random.default_rng(d).permutation(len(train))
-        seen, rest = order[:n], order[n:]
-        y = train.target(target)
-        for way,scores in (('AutoBuild', fit(train[seen], ensemble=3).predict(train[rest])), ('ridge', ridge(x, seen, y[seen])[rest])):
+    terms, labels, distance = one_hot(train), train.target(target), train.table.frechet.to_numpy()
+    for count,draw in tqdm(list(itertools.product(sizes, range(draws))), disable=None):
+        order = np.random.default_rng(draw).permutation(len(train))
+        seen, rest = order[:count], order[count:]
+        ways = {'AutoBuild': fit(train[seen], ensemble=3).predict(train[rest]),
+                'ridge': ridge(terms, seen, labels[seen])[rest]}
+        for way,scores in ways.items():
             best = rest[np.argsort(-scores, kind='stable')[:picked]]
-            rows.append(dict(way=way, labels=n, draw=d, spearman=round(spearmanr(scores, y[rest])[0], 4), top4=round(train.table.frechet[best].mean(), 2), rest=round(train.table.frechet[rest].mean(), 2)))
+            rows.append(dict(way=way, labels=count, draw=draw, spearman=round(spearmanr(scores, labels[rest])[0], 4),
+                             top4=round(distance[best].mean(), 2), rest=round(distance[rest].mean(), 2)))
     pd.DataFrame(rows).to_csv(here/'case_unet_fewer.csv', index=False)
 
-def pictures():
-    "A strip of ten held-out scenes: as they are, with holes, filled by the worst labelled network, by the best, and by the best that was built"
-    runs = pd.DataFrame(read(log))
-    label = data().table.sort_values('frechet')
+def shown_networks():
+    "(architecture, seed) of the worst labelled network, of the best, and of the best that was built"
+    runs, label = pd.DataFrame(read(log)), data().table.sort_values('frechet')
     built = pd.read_csv(here/'case_unet_picks.csv').query("way=='AutoBuild'").architecture
-    mean = runs[runs.architecture.isin(built) & runs.seed.between(1, 3)].groupby('architecture').frechet.mean()
-    x, g = latents(scenes(1000, 'held out', 2)[0]), torch.Generator().manual_seed(3)
-    x, mask = x[:10], holes(1000, g)[:10]
-    rows = [x, x*(1-mask)]+[inpaint(train(space.check(a), s), x, mask, torch.Generator().manual_seed(5)) for a,s in ((label.architecture.iloc[-1], 0), (label.architecture.iloc[0], 0), (mean.idxmin(), 1))]
-    strip = torch.stack([F.pad(F.pixel_shuffle(r, 2)[:,0], (1, 1, 1, 1), value=1.) for r in rows])       # (rows, 10, 18, 18)
-    plt.imsave(here/'case_unet_strip.png', strip.permute(0, 2, 1, 3).reshape(5*18, -1), cmap='gray_r', vmin=-1, vmax=1)
+    trainings = runs[runs.architecture.isin(built) & runs.seed.between(1, 3)]
+    best = trainings.groupby('architecture').frechet.mean().idxmin()
+    return (label.architecture.iloc[-1], 0), (label.architecture.iloc[0], 0), (best, 1)
+
+def pictures():
+    "A strip of ten held-out scenes: as they are, with holes, and filled by `shown_networks`"
+    import matplotlib.pyplot as plt
+    mask = holes(1000, torch.Generator().manual_seed(3))[:10]
+    x = latents(scenes(1000, 'held out', 2)[0])[:10]
+    nets = [train(space.check(text), seed) for text,seed in shown_networks()]
+    rows = [x, x*(1-mask), *(inpaint(net, x, mask, torch.Generator().manual_seed(5)) for net in nets)]
+    strip = [F.pad(F.pixel_shuffle(row, 2)[:,0], (1, 1, 1, 1), value=1.) for row in rows] # Each (10, 18, 18)
+    pixels = torch.stack(strip).permute(0, 2, 1, 3).reshape(5*18, -1)
+    plt.imsave(here/'case_unet_strip.png', pixels, cmap='gray_r', vmin=-1, vmax=1)
+
+parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures, pilot=pilot)
 
 if __name__=='__main__':
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument('parts', nargs='*', choices=parts)
     torch.set_num_threads(1)
-    parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures, pilot=pilot)
-    for part in sys.argv[1:] or list(parts)[:-1]: parts[part]()
+    for part in ask.parse_args().parts or list(parts)[:-1]: parts[part]()

@@ -4,92 +4,107 @@
 
 Space: OFA-ProxylessNAS, 3,000 SURROGATE labels (outputs of the paper's authors' predictors, not measurements).
 Truth: the mean prediction over 64 random networks with the module in place, by an ensemble of 3 fitted to all 3,000.
-"Built": the truth of the best of the 10 networks that each method gives, or of the 243 joined from the best 3 modules of
-each of the 5 stages with a choice of more than 9 modules.
+"Built": the truth of the best of the 10 networks that each method gives, or of the 243 joined from the best 3 modules
+of each of the 5 stages with a choice of more than 9 modules.
 """
-import itertools, os, sys
+import argparse, itertools
 from pathlib import Path
 
 import numpy as np, torch
 from scipy.stats import spearmanr
-from sklearn.linear_model import RidgeCV
 
-from autobuild import Architecture, AutoBuild, load_dataset
+from autobuild import AutoBuild, load_dataset
 from autobuild.construction import best_products
-from autobuild.importance import Modules, readouts
+from autobuild.importance import standalone
+from autobuild.readouts import readouts
+from autobuild.spaces import Candidates
+from baselines import ridge_modules
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/module_truth.csv'
 
-def terms(stage, config):
-    "The one-hot terms of one stage: (stage, layer, feature, choice)"
-    return [(stage, l, k, v) for l,layer in enumerate(config['layers']) for k,v in layer.items()]
+def networks(space, numbers):
+    "The networks that have these modules, one tuple of module numbers each"
+    numbers = np.array(list(numbers))
+    return Candidates(space, numbers, np.zeros(len(numbers), int))
 
-def ridge(train, y):
-    "Ridge on one-hot features, the honest baseline: (intercept, weight of every term)"
-    rows = [[t for u,s in enumerate(a.stages) for t in terms(u, s)] for a in train.archs]
-    cols = {t: i for i,t in enumerate(sorted({t for r in rows for t in r}))}
-    x = np.zeros((len(rows), len(cols)), np.float32)
-    for i,r in enumerate(rows): x[i,[cols[t] for t in r]] = 1
-    fit = RidgeCV(np.logspace(-2, 3, 11)).fit(x, y)
-    return fit.intercept_, {t: fit.coef_[i] for t,i in cols.items()}
+def summed(scores, space, archs):
+    "The sum of its modules' scores for each network"
+    numbers = [[modules.number(stage) for modules,stage in zip(space.modules, arch.stages)] for arch in archs]
+    return sum(score[chosen] for score,chosen in zip(scores, np.transpose(numbers)))
 
-def ridge_predict(fit, archs):
-    return np.array([fit[0]+sum(fit[1].get(t, 0) for u,s in enumerate(a.stages) for t in terms(u, s)) for a in archs])
-
-def ridge_build(fit, space, n=10):
-    "The exact best networks of the ridge, which adds up over stages"
-    modules = [Modules(s) for s in space.stages]
-    return [Architecture([m.config(i) for m,i in zip(modules, t)]) for _,t in itertools.islice(best_products(ridge_scores(fit, space)), n)]
+def best_of(scores, space, n=10):
+    "The exact best networks where scores add up over stages"
+    return networks(space, (numbers for _,numbers in itertools.islice(best_products(scores), n)))
 
 def joined(scores, space, top=3):
     "The networks joined from the best modules of every stage; of a small last stage the best one"
-    best = [np.argsort(-s, kind='stable')[:top if len(s)>9 else 1] for s in scores]
-    modules = [Modules(s) for s in space.stages]
-    return [Architecture([m.config(i) for m,i in zip(modules, t)]) for t in itertools.product(*best)]
+    best = [np.argsort(-score, kind='stable')[:top if len(score)>9 else 1] for score in scores]
+    return networks(space, itertools.product(*best))
 
-def ridge_scores(fit, space):
-    "What each module adds in the ridge, stage by stage"
-    modules = [Modules(s) for s in space.stages]
-    return [np.array([sum(fit[1].get(t, 0) for t in terms(u, m.config(i))) for i in range(len(m))]) for u,m in enumerate(modules)]
-
-def truths(oracle, space, per_stage=100, contexts=64, seed=7):
+def truths(oracle, space, per_stage, contexts, seed=7):
     "Per stage: module numbers and their true marginal values"
     rng, stand, out = np.random.default_rng(seed), space.sample(contexts, seed), {}
-    for u,s in enumerate(space.stages, 1):
-        m = Modules(s)
-        pick = rng.permutation(len(m))[:per_stage]
-        nets = [Architecture([*c.stages[:u-1], m.config(i), *c.stages[u:]]) for i in pick for c in stand]
-        out[u] = pick, oracle.predict(nets).reshape(len(pick), -1).mean(1)
+    for stage,modules in enumerate(space.modules, 1):
+        pick = rng.permutation(len(modules))[:per_stage]
+        archs = [space.with_module(context, stage, modules.config(i)) for i in pick for context in stand]
+        out[stage] = pick, oracle.predict(archs).reshape(len(pick), -1).mean(1)
     return out
 
+def agreement(scores, truth):
+    "The mean over the five stages with a choice of Spearman between scores and true marginal values"
+    return np.mean([spearmanr(scores[stage-1][pick], true)[0] for stage,(pick,true) in truth.items() if stage<6])
+
+def scored(ab, readout):
+    "The module scores of every stage, the mean over the ensemble"
+    return [ab.module_scores(stage, readout).mean(0) for stage in range(1, len(ab.space.stages)+1)]
+
+def constructed(ab, readout, oracle, **options):
+    "The truth of the best of ten networks built under a read-out"
+    ab.readout = readout
+    ab._builders.clear() # A builder keeps the module values of the read-out it was made for
+    return oracle.predict(ab.construct(10, progress=False, **options)).max()
+
+def measured(data, oracle, truth, n, seed):
+    "One draw of n labels"
+    train, rest = data.sample(n, seed)
+    ab, space = AutoBuild('accuracy', seed=seed).fit(train, progress=False), data.space
+    row = dict(N=n, seed=seed)
+    row |= {f'srcc {name}': value for name,value in ab.evaluate(rest[:1000]).spearman.items()}
+    row |= {f'heldout {name}': value for name,value in ab.heldout.items()}
+    ridge = ridge_modules(train, ab.labels)
+    row['srcc ridge'] = spearmanr(summed(ridge, space, rest.archs[:1000]), rest.target('accuracy')[:1000])[0]
+    for readout in (*readouts, *standalone): row[f'truth {readout}'] = agreement(scored(ab, readout), truth)
+    row['truth ridge'] = agreement(ridge, truth)
+    for readout in ('last', 'both'):
+        row[f'243 joined {readout}'] = oracle.predict(joined(scored(ab, readout), space)).max()
+        row[f'built {readout}'] = constructed(ab, readout, oracle, pool=10)
+    row['constructed'] = constructed(ab, 'both', oracle)
+    row['243 joined ridge'] = oracle.predict(joined(ridge, space)).max()
+    row['built ridge'] = oracle.predict(best_of(ridge, space)).max()
+    for name,count in (('built random', 10), ('243 random', 243)):
+        row[name] = oracle.predict(space.sample(count, seed)).max()
+    return row | {'labelled best': train.target('accuracy').max()}
+
 def main():
+    ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    ask.add_argument('--labels', nargs='+', type=int, default=[300, 100])
+    ask.add_argument('--repeats', type=int, default=5)
+    ask.add_argument('--oracle-steps', type=int, default=1500)
+    ask.add_argument('--modules', type=int, default=100, help='modules of a stage whose truth is computed')
+    ask.add_argument('--contexts', type=int, default=64, help='networks that the truth is a mean over')
+    ask.add_argument('--table', type=Path, default=table)
+    asked = ask.parse_args()
     torch.set_num_threads(1)
-    data = load_dataset('ofa_pn_surrogate', root=os.environ.get('AUTOBUILD_DATA'))
-    known = done(table, 'N', 'seed')
-    todo = [(n, seed) for n in (300, 100) for seed in range(int(sys.argv[1]) if len(sys.argv)>1 else 5) if (n, seed) not in known]
+    known = done(asked.table, 'N', 'seed')
+    todo = [draw for draw in itertools.product(asked.labels, range(asked.repeats)) if draw not in known]
     if not todo: return
-    oracle = AutoBuild('accuracy', ensemble=3, width=32, seed=1000, steps=1500, batch=128, contexts=1).fit(data, progress=False)
-    truth = truths(oracle, data.space)
+    data = load_dataset('ofa_pn_surrogate')
+    oracle = AutoBuild('accuracy', ensemble=3, width=32, seed=1000, steps=asked.oracle_steps, batch=128, contexts=1)
+    truth = truths(oracle.fit(data, progress=False), data.space, asked.modules, asked.contexts)
     for n,seed in todo:
-        train, rest = data.sample(n, seed)
-        ab, stages = AutoBuild('accuracy', seed=seed).fit(train, progress=False), range(1, len(data.space.stages)+1)
-        row = dict(N=n, seed=seed, **{f"srcc {k}": v for k,v in ab.evaluate(rest[:1000]).spearman.items()}, **{f"heldout {k}": v for k,v in ab.heldout.items()})
-        baseline = ridge(train, ab.labels)
-        row['srcc ridge'] = spearmanr(ridge_predict(baseline, rest.archs[:1000]), rest.target('accuracy')[:1000])[0]
-        for r in readouts: row[f'truth {r}'] = np.mean([spearmanr(ab.module_scores(u, r).mean(0)[pick], t)[0] for u,(pick,t) in truth.items() if u<6])
-        ridges = ridge_scores(baseline, data.space)
-        row['truth ridge'] = np.mean([spearmanr(ridges[u-1][pick], t)[0] for u,(pick,t) in truth.items() if u<6])
-        for r in ('last', 'both'):
-            row[f'243 joined {r}'] = oracle.predict(joined([ab.module_scores(u, r).mean(0) for u in stages], data.space)).max()
-            ab.readout = r
-            row[f'built {r}'] = oracle.predict(ab.construct(10, pool=10)).max()
-        row['constructed'] = oracle.predict(ab.construct(10)).max()
-        row['243 joined ridge'] = oracle.predict(joined(ridges, data.space)).max()
-        row['built ridge'] = oracle.predict(ridge_build(baseline, data.space)).max()
-        row['built random'], row['243 random'] = (oracle.predict(data.space.sample(k, seed)).max() for k in (10, 243))
-        row['labelled best'] = train.target('accuracy').max()
-        append_table(table, [row], digits=16)
+        row = measured(data, oracle, truth, n, seed)
+        append_table(asked.table, [row], digits=16)
         print(row, flush=True)
 
 if __name__=='__main__': main()

@@ -1,4 +1,4 @@
-"""A panoptic task that a CPU can really train: digits (things) on textured ground (stuff), and its sibling for classification.
+"""A panoptic task that a CPU can really train: digits (things) on textures (stuff), and one of classification.
 
 In a scene two to four digits lie on two or three textures; for classification one large digit lies on one texture.
 One space of backbones serves both: `panoptic` puts the heads of Panoptic-DeepLab (semantics, centres, offsets) on a
@@ -34,19 +34,20 @@ def texture(k, rng):
 
 @lru_cache
 def digit_images(part, classes):
-    "(images (n, 8, 8) from 0 to 1, their digits): scikit-learn's, the first two thirds for training, the others for testing"
+    "(images (n, 8, 8) from 0 to 1, their digits): scikit-learn's, two thirds for training, the others for testing"
     d = load_digits(n_class=classes)
     cut = 2*len(d.target)//3
     rows = slice(0, cut) if part=='train' else slice(cut, None)
     return d.images[rows]/16, d.target[rows]
 
 def scene(rng, part, digits=(2, 4), sides=(11, 16), grounds=(2, 3), classes=things):
-    "(image, classes, instances), each (size, size); instance 0 is stuff; least and most digits, pixels a side, textures"
+    "(image, classes, instances), each (size, size), 0 for stuff; least and most digits, pixels a side, textures"
     y, x = np.mgrid[:size,:size]
     n = rng.integers(grounds[0], grounds[1]+1)
     grounds, seeds = rng.permutation(stuffs)[:n], rng.uniform(0, size, (n, 2))
     region = ((y-seeds[:,:1,None])**2+(x-seeds[:,1:,None])**2).argmin(0)
-    image, labels, instances = np.choose(region, [texture(k, rng) for k in grounds]), classes+grounds[region], np.zeros((size, size), int)
+    image, labels = np.choose(region, [texture(k, rng) for k in grounds]), classes+grounds[region]
+    instances = np.zeros((size, size), int)
     images, targets = digit_images(part, classes)
     wanted, centres = rng.integers(digits[0], digits[1]+1), []
     for _ in range(50):
@@ -71,7 +72,7 @@ def scenes(n, part='train', seed=0, **kw):
     return torch.from_numpy(x[:,None]).float(), torch.from_numpy(c), torch.from_numpy(i)
 
 def centre_targets(instances):
-    "Heat (n, size, size): a Gaussian at each instance's centre; offsets (n, 2, size, size) from each thing pixel to it, in units of 8 pixels"
+    "Heat (n, size, size): a Gaussian at each centre; offsets (n, 2, size, size) from thing pixels to it, in 8 pixels"
     grid = torch.stack(torch.meshgrid(*[torch.arange(size)]*2, indexing='ij')).float()
     heat, offsets = torch.zeros(instances.shape), torch.zeros(len(instances), 2, size, size)
     for k in range(1, int(instances.max())+1):
@@ -101,7 +102,8 @@ def classification_data(train=3000, test=1000):
 
 _mbconv = dict(layers=[1,2,3], stage=dict(width=[8,12,16]), layer=dict(kernel=[3,5,7], expansion=[1,2,3]))
 space = Space('panoptic', [_mbconv]*4)
-strides, sides, stem_width, pyramid = (1, 2, 2, 1), (16, 8, 4, 4), 8, 16     # `sides`: height and width of each stage's output
+strides, stem_width, pyramid = (1, 2, 2, 1), 8, 16
+sides = (16, 8, 4, 4) # Height and width of each stage's output
 
 def _conv(i, o, k=1, relu=True, **kw):
     return [nn.Conv2d(i, o, k, padding=k//2, bias=False, **kw), nn.BatchNorm2d(o)]+[nn.ReLU()]*relu
@@ -111,7 +113,9 @@ class MBConv(nn.Module):
     def __init__(self, width_in, width, kernel, expansion, stride=1):
         super().__init__()
         inside = width_in*expansion
-        self.body = nn.Sequential(*(_conv(width_in, inside) if expansion>1 else []), *_conv(inside, inside, kernel, stride=stride, groups=inside), *_conv(inside, width, relu=False))
+        expand = _conv(width_in, inside) if expansion>1 else []
+        depthwise = _conv(inside, inside, kernel, stride=stride, groups=inside)
+        self.body = nn.Sequential(*expand, *depthwise, *_conv(inside, width, relu=False))
         self.residual = width_in==width and stride==1
     def forward(self, x): return x+self.body(x) if self.residual else self.body(x)
 
@@ -165,7 +169,8 @@ macs = Quantity(layer_macs, lambda last: 16*16*9*stem_width)
 
 def counted_macs(arch):
     "The same by torch's flop counter"
-    with FlopCounterMode(display=False) as counter, torch.no_grad(): Backbone(arch).eval()(torch.zeros(1, 1, size, size))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        Backbone(arch).eval()(torch.zeros(1, 1, size, size))
     return counter.get_total_flops()//2
 
 # --- training and testing ---
@@ -196,7 +201,10 @@ def fitted_panoptic(arch, seed=0, steps=280, batch=16, lr=3e-2):
         return _fit(net, loss, len(x), seed, steps, batch, lr)
 
 def grouped(classes, heat, offsets, most=8, least=.3):
-    "(n, size, size, 2) class and instance of each pixel: peaks of the heat are centres, a thing pixel belongs to the one it points at, an instance has its pixels' most frequent class"
+    """(n, size, size, 2) class and instance of each pixel
+
+    Peaks of the heat are centres, a thing pixel belongs to the one it points at, an instance has its pixels' most
+    frequent class."""
     n = len(heat)
     peaks = torch.where(F.max_pool2d(heat[:,None], 7, 1, 3)[:,0]==heat, heat, 0).flatten(1).topk(most)
     label = classes.argmax(1)
@@ -206,7 +214,8 @@ def grouped(classes, heat, offsets, most=8, least=.3):
     away = ((grid+8*offsets)[:,None]-at[...,None,None]).square().sum(2)
     away = torch.where(peaks.values[:,:,None,None]>=least, away, torch.inf)
     instance = torch.where(thing, away.argmin(1)+1, 0)
-    votes = torch.zeros(n, (most+1)*things).scatter_add_(1, (instance*things+label.clamp(max=things-1)).flatten(1), thing.flatten(1).float())
+    ballot = (instance*things+label.clamp(max=things-1)).flatten(1)
+    votes = torch.zeros(n, (most+1)*things).scatter_add_(1, ballot, thing.flatten(1).float())
     winner = votes.reshape(n, most+1, things).argmax(2).gather(1, instance.flatten(1)).reshape(label.shape)
     return torch.stack([torch.where(thing, winner, label), instance], 3)
 

@@ -1,4 +1,4 @@
-"""The paper's method as a plain PyTorch Geometric loop, with the authors' settings: the reference for speed and quality.
+"""The paper's method as a plain PyTorch Geometric loop with its authors' settings: a reference for speed and quality.
 
 Kept as released: 1e-4 for 200 epochs, a ranking loss that does not rank the labels, soft ranks of strength 1, modules
 scored alone from their last node. See Mills et al., CVPR 2024.
@@ -16,8 +16,10 @@ class ReferenceNetwork(nn.Module):
     "FE-MLP, 4 GATv2 layers of width 32 with one head, an MLP on the mean of the last one's nodes"
     def __init__(self, encoder, width=32, hops=4):
         super().__init__()
-        self.tables = nn.ModuleList(nn.Sequential(nn.Embedding(len(c), 3), nn.Linear(3, 1)) for c in encoder.categories.values())
-        self.curves = nn.ModuleList(nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 1)) for _ in encoder.continuous)
+        self.tables = nn.ModuleList(nn.Sequential(nn.Embedding(len(known), 3), nn.Linear(3, 1))
+                                    for known in encoder.categories.values())
+        self.curves = nn.ModuleList(nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 1))
+                                    for _ in encoder.continuous)
         sizes = [len(self.tables)+len(self.curves)]+[width]*hops
         self.convs = nn.ModuleList(GATv2Conv(i, o) for i,o in zip(sizes, sizes[1:]))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(hops))
@@ -55,7 +57,8 @@ def correlation(a, b):
     a, b = a-a.mean(-1, keepdim=True), b-b.mean(-1, keepdim=True)
     return (a*b).sum(-1)/(a.norm(dim=-1)*b.norm(dim=-1)+1e-12)
 
-def train_reference(encoder, graphs, y, epochs=200, lr=1e-4, weight_decay=1e-5, batch=128, clip=5, seed=0, each_epoch=None):
+def train_reference(encoder, graphs, y, epochs=200, lr=1e-4, weight_decay=1e-5, batch=128, clip=5, seed=0,
+                    each_epoch=None):
     "A new network, trained as released; `each_epoch(net, epoch)` is called after every epoch"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -106,7 +109,7 @@ def alone(u, config, **network):
     return Architecture([dict(layers=[])]*(u-1)+[config], **network)
 
 def shifted(norms, shift, module):
-    "Equation 9 from the last node's norms of every hop: standardised, then put on the labels of the module's (stage, layer count)"
+    "Equation 9 from the last node's norms of every hop: standardised, then put on the labels of (stage, layer count)"
     u, l = len(module.stages), len(module.stages[-1]['layers'])
     mean, std, labels = shift
     hop, (y_mean, y_std) = min(l, len(mean))-1, labels.get((u, l), labels[None])
@@ -116,8 +119,10 @@ def shifted(norms, shift, module):
 def reference_module_scores(net, encoder, shift, modules, batch=1024):
     "The paper's score of stand-alone stage candidates made by `alone`: the last node's norm at hop L-1, shifted"
     net.eval()
-    last = torch.cat([torch.stack([h[part.ptr[1:]-1].abs().sum(1) for h in net(part)[0]], 1) for part in DataLoader(graphs(modules, encoder), batch)])
-    return np.array([shifted(n, shift, m) for n,m in zip(last, modules)])
+    last = []
+    for part in DataLoader(graphs(modules, encoder), batch):
+        last.append(torch.stack([h[part.ptr[1:]-1].abs().sum(1) for h in net(part)[0]], 1))
+    return np.array([shifted(norms, shift, module) for norms,module in zip(torch.cat(last), modules)])
 
 @torch.no_grad()
 def reference_module_score_one_at_a_time(net, encoder, shift, module):
@@ -129,10 +134,11 @@ def reference_module_score_one_at_a_time(net, encoder, shift, module):
 def reference_score_archs(net, encoder, train_archs, y_train, archs):
     "The sum of every network's module scores; for cells the paper has no read-out"
     shift = reference_shift(net, encoder, train_archs, y_train)
-    parts = [[alone(u, s, **a.network) for u,s in enumerate(a.stages, 1) if s['layers']] for a in archs]
-    names = [[str(m) for m in p] for p in parts]
-    unique = {k: m for ks,p in zip(names, parts) for k,m in zip(ks, p)}
-    scores = dict(zip(unique, reference_module_scores(net, encoder, shift, list(unique.values()))))
-    total, labels = np.array([sum(scores[k] for k in ks) for ks in names]), shift[2]
-    # a stage without layers has no nodes to read: it counts the mean label of training networks without it (z = 0)
-    return total+[sum(labels.get((u, 0), labels[None])[0] for u,s in enumerate(a.stages, 1) if not s['layers']) for a in archs]
+    parts = [[alone(u, stage, **arch.network) for u,stage in enumerate(arch.stages, 1) if stage['layers']]
+             for arch in archs]
+    unique = list(dict.fromkeys(module for modules in parts for module in modules))
+    scores = dict(zip(unique, reference_module_scores(net, encoder, shift, unique)))
+    total, labels = np.array([sum(scores[module] for module in modules) for modules in parts]), shift[2]
+    # A stage without layers has no nodes to read: it counts the mean label of training networks without it (z = 0)
+    return total+[sum(labels.get((u, 0), labels[None])[0] for u,stage in enumerate(arch.stages, 1)
+                      if not stage['layers']) for arch in archs]
