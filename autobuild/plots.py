@@ -20,7 +20,7 @@ from .importance import module_scores
 from .normalization import Shift
 from .spaces import Architecture
 
-# %% ../nbs/92_plots.ipynb #9059ff63
+# %% ../nbs/92_plots.ipynb #4c214c93
 def _is_number(choice) -> bool:
     "Whether a choice has a size; True and False have none"
     return isinstance(choice, (int, float, np.number)) and not isinstance(choice, bool)
@@ -31,7 +31,7 @@ def _in_order(table:pd.DataFrame) -> pd.DataFrame:
     parts = [part.sort_values('choice') if part.choice.map(_is_number).all() else part for part in parts]
     return pd.concat(sorted(parts, key=lambda part: -part.share.max()), ignore_index=True)
 
-# %% ../nbs/92_plots.ipynb #bdda202b
+# %% ../nbs/92_plots.ipynb #3760ec01
 def effect_table(
     ab, # A fitted `AutoBuild`
     over:LabelledData|list|None=None, # Networks whose distribution counts; None for the whole space, uniformly
@@ -42,7 +42,7 @@ def effect_table(
     table['best'] = table.effect==table.groupby('feature').effect.transform('max')
     return table
 
-# %% ../nbs/92_plots.ipynb #e2bdc231
+# %% ../nbs/92_plots.ipynb #fe914a1b
 def _heights(table:pd.DataFrame) -> tuple:
     "(a height for each row, the heights of the headers): features under each other, each below its header"
     feature = (table.feature!=table.feature.shift()).cumsum().to_numpy()
@@ -68,7 +68,7 @@ def _label_rows(ax:'Axes', table:pd.DataFrame, heights:np.ndarray, headers:np.nd
     for label in ax.get_yticklabels()[len(heights):]: label.set(fontweight='bold')
     ax.set_ylim(heights[-1]+.7, headers[0]-.7)
 
-# %% ../nbs/92_plots.ipynb #cf7bc0f8
+# %% ../nbs/92_plots.ipynb #6cd89d86
 def _draw_effects(ax:'Axes', rows:pd.DataFrame, heights:np.ndarray, colour:tuple):
     "The choices of one feature: points with their spread; of a continuous one a curve, its optimum a star"
     if not rows.continuous.all():
@@ -79,7 +79,7 @@ def _draw_effects(ax:'Axes', rows:pd.DataFrame, heights:np.ndarray, colour:tuple
     ax.plot(rows.effect, heights, color=colour, lw=1.5)
     ax.plot(rows.effect[best], heights[best], '*', color=colour, ms=11)
 
-# %% ../nbs/92_plots.ipynb #3c18f213
+# %% ../nbs/92_plots.ipynb #693cbb9e
 def plot_effects(
     ab, # A fitted `AutoBuild`
     ax:'Axes|None'=None, # Where to draw; a new figure if left out
@@ -141,7 +141,7 @@ def plot_features(
     axes[1].set_title('block profile of the labels')
     return axes
 
-# %% ../nbs/92_plots.ipynb #049ad155
+# %% ../nbs/92_plots.ipynb #d76fa154
 def _names(table:pd.DataFrame, side:str, per:str) -> pd.Series:
     "The features of a table of effects, or its places in words"
     if per=='feature': return table[f'feature{side}']
@@ -165,13 +165,13 @@ def pair_shares(
     table.insert(0, 'main effect', main[kept])
     return table
 
-# %% ../nbs/92_plots.ipynb #1e12d106
+# %% ../nbs/92_plots.ipynb #d9c961d1
 def _cell_text(main:float, pair:float, alone:bool) -> str:
     "What stands in a cell, in percent: a pair's share; on the diagonal the main effect, and the feature with itself"
     if not alone: return f'{100*pair:.1f}'
     return f'{100*main:.1f}'+(f'\n+{100*pair:.1f}' if pair>=.0005 else '')
 
-# %% ../nbs/92_plots.ipynb #1b449deb
+# %% ../nbs/92_plots.ipynb #a73679c0
 def plot_pairs(
     ab, # A fitted `AutoBuild` whose networks can be built
     ax:'Axes|None'=None, # Where to draw; a new figure if left out
@@ -197,7 +197,7 @@ def plot_pairs(
     _bare(ax)
     return ax
 
-# %% ../nbs/92_plots.ipynb #ac612018
+# %% ../nbs/92_plots.ipynb #c2ac66d5
 def explanation_table(
     ab, # A fitted `AutoBuild` whose networks can be built
     arch:Architecture|str|dict, # A network of its space
@@ -213,7 +213,7 @@ def explanation_table(
     table.attrs = why.attrs
     return table
 
-# %% ../nbs/92_plots.ipynb #5f50ec11
+# %% ../nbs/92_plots.ipynb #e64c824a
 def plot_explanation(
     ab, # A fitted `AutoBuild` whose networks can be built
     arch:Architecture|str|dict, # A network of its space
@@ -234,6 +234,7 @@ def plot_explanation(
     ax.axvline(predicted, color='.3', lw=.8, zorder=0)
     ax.set(yticks=rows, yticklabels=table.label, ylim=(len(table)-.4, -.6), xlabel=str(ab.target))
     ax.set_title(f'from the mean {mean:.4g} to {predicted:.4g}, as predicted', fontsize=10)
+    ax.use_sticky_edges = False # Room for the numbers on both sides
     ax.margins(x=.12)
     _bare(ax)
     return ax
@@ -272,7 +273,7 @@ def _meaning(ab, hop:int, readout:str) -> str:
     "What a colour stands for"
     return f'importance, hop {hop} (s.d.)' if readout=='norm' else f'drop of predicted {ab.target} if changed'
 
-# %% ../nbs/92_plots.ipynb #c016467a
+# %% ../nbs/92_plots.ipynb #ae351c60
 def _box(ax:'Axes', x:float, y:float, text:str, colour:tuple):
     "One layer"
     from matplotlib.patches import FancyBboxPatch
@@ -474,7 +475,7 @@ _page = """<!doctype html>
 {body}</main></body></html>
 """
 
-# %% ../nbs/92_plots.ipynb #10aa8f59
+# %% ../nbs/92_plots.ipynb #e3795b6d
 def report(
     path:str|Path, # The file to write
     title:str, # The page's heading
@@ -488,7 +489,7 @@ def report(
     page = _page.format(title=html.escape(title), style=_style, body=''.join(parts))
     Path(path).write_text(page, encoding='utf-8')
 
-# %% ../nbs/92_plots.ipynb #24b04ab1
+# %% ../nbs/92_plots.ipynb #e6d9ea3e
 def _closed(ax:'Axes') -> 'Figure':
     "The figure of axes, closed, so that a notebook does not show it as well"
     import matplotlib.pyplot as plt
