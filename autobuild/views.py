@@ -13,7 +13,7 @@ import numpy as np, pandas as pd
 
 from .graphs.graph_spaces import unseen
 from .mining import _fields, _labels, _short
-from .plots import _box
+from .plots import _box, _colours, _meaning
 from .spaces import Architecture
 
 # %% ../nbs/93_views.ipynb #93a10009
@@ -85,19 +85,6 @@ def _label(row:dict, text:str) -> str:
     if 'op' in row: text = row['op'].removeprefix('other:')+('' if kernel=='-' else f' {kernel}')
     lines = textwrap.wrap(text.replace('_', '_ '), 16, max_lines=2, placeholder='…') # may break after an underscore
     return '\n'.join(lines).replace('_ ', '_')
-
-def _colours(score:pd.Series) -> 'ScalarMappable':
-    "Blue, white at 0, red; grey without a score"
-    import matplotlib.pyplot as plt
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    known = np.abs(score.dropna())
-    far = np.quantile(known, .95) if len(known) else 0.
-    return ScalarMappable(Normalize(-(far or 1), far or 1), plt.get_cmap('RdBu_r').with_extremes(bad='.75'))
-
-def _meaning(ab, hop:int, readout:str) -> str:
-    "What a colour stands for"
-    return f'importance, hop {hop} (s.d.)' if readout=='norm' else f'drop of predicted {ab.target} if changed'
 
 def _unseen_features(ab, arch:Architecture) -> list:
     "For each node, the names of its features that the training networks did not have"
