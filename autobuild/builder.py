@@ -290,17 +290,18 @@ def best(self:Builder,
     limits = {k: v for k,v in condition.limits.items() if k!=name and k not in skip} if condition else {}
     guides = self.guides(limits)
     for guide in guides:
-        looked += self._follow(guide, name, condition, known, found, pool, tries//len(guides))
+        few = tries if guide is guides[-1] else 2*pool # Before a stricter guide is tried where this one leads to little
+        looked += self._follow(guide, name, condition, known, found, pool, tries//len(guides), few)
     if not found: found, looked = self._by_chance(name, condition, known), looked+5000
     first = sorted(found, key=found.get, reverse=True)[:pool]
     return _as_candidates(self.space, first), np.array([found[item] for item in first]), looked
 
 # %% ../nbs/86_builder.ipynb #bd009bd7
 @patch
-def _follow(self:Builder, guide, name, condition, known, found, pool, tries):
+def _follow(self:Builder, guide, name, condition, known, found, pool, tries, few):
     "Add networks along a guide until `found` holds as many as `pool`; gives how many were looked at"
-    items, looked = self.stream(self.scores(name), self.network_values(name), guide), 0
-    while len(found)<pool and looked<tries:
+    items, looked, before = self.stream(self.scores(name), self.network_values(name), guide), 0, len(found)
+    while len(found)<pool and looked<tries and (looked<few or 10*(len(found)-before)>looked):
         portion = list(itertools.islice(items, min(pool, tries-looked)))
         if not portion: break
         looked += len(portion)
