@@ -360,9 +360,10 @@ def _ingredients(predictor, archs):
 def node_importance(self:AutoBuild,
     arch:Architecture|str|dict, # An architecture, its one-line form or its config
     hop:int=1, # How many edges back a node's module reaches; of the norms only
-    readout:str='norm', # `norm`: the paper's, in standard deviations; `swap`: the drop in the target's units
+    readout:str|None=None, # `swap`: the drop in the target's units; `norm`: the paper's; None: `norm` if imported
 ) -> pd.DataFrame: # The node table with score and spread; for an imported network also paths
     "How much every node of a network matters"
+    if readout is None: readout = 'swap' if getattr(self.space, 'can_build', True) else 'norm'
     _one_of('read-out', readout, ['norm', 'swap'])
     check_number('hop', hop, 0, self.predictor.hops, whole=True)
     arch = self.space.check(arch)
