@@ -17,6 +17,7 @@ import baselines, logs
 from autobuild import AutoBuild, load_dataset
 from autobuild.construction import best_products
 from autobuild.fronts import hypervolume, on_front, simplex
+from autobuild.importance import feature_scores
 from autobuild.spaces import Candidates
 from label_efficiency import loaded, sum_of_modules
 
@@ -78,11 +79,12 @@ def hops(seeds=range(3), n=2700):
         add('hops', [row | dict(ab.evaluate(rest).spearman)])
 
 def features(seeds=range(3)):
-    "Scores of kernel size and expansion ratio, beside the model-free reference"
+    "The FE-MLP's scores of kernel size and expansion ratio, beside the model-free reference"
     for metric,seed in itertools.product(metrics, seeds):
         if (metric, seed) in done('features', 'metric', 'seed'): continue
         ab = fitted(metric, seed)
-        scores = ab.feature_importance().query("feature in ('kernel', 'expansion')")
+        scores = feature_scores(ab.predictor, ab.predictor.encoder(list(ab.train.archs)))
+        scores = scores[scores.feature.isin(['kernel', 'expansion'])]
         profile = ab.block_profile()[['feature', 'choice', 'score', 'error']]
         both = scores.merge(profile, on=['feature', 'choice'], suffixes=('', '_profile'))
         add('features', both.assign(metric=metric, seed=seed, N=300))
