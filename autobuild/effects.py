@@ -335,21 +335,31 @@ def explained(self:Effects) -> pd.Series: # main effects, pairs, the rest: share
     return pd.Series({'main effects': main, 'pairs': pairs, 'the rest': 1-main-pairs}, name='share')
 
 # %% ../nbs/72_effects.ipynb #608d43ae
+def _weighted_cell(effects, errors, weights):
+    "(effects (members,), standard error, spread) of two choices over pairs of places, weighted by their shares"
+    mean = np.average(effects, axis=0, weights=weights)
+    error = np.sqrt(np.average(np.square(errors), weights=np.square(weights))*np.square(weights).sum())/np.sum(weights)
+    return mean, error, np.hypot(mean.std(), error)
+
+# %% ../nbs/72_effects.ipynb #ffc17f49
 @patch
 def feature_pair_table(self:Effects) -> pd.DataFrame: # feature_1, choice_1, feature_2, choice_2, effect, spread, share
     "What pairs of features add, highest share first"
     places, cells, shares = self.chooser.places, {}, {}
+    features = list(dict.fromkeys(place.feature for place in places))
     for (i,j),(tables,error,share) in self.pairs().items():
+        if features.index(places[i].feature)>features.index(places[j].feature): # One entry per two features
+            i, j, tables, error = j, i, tables.transpose(0, 2, 1), error.T
         names = places[i].feature, places[j].feature
         shares[names] = shares.get(names, 0)+share
         for a,b in itertools.product(range(len(places[i].choices)), range(len(places[j].choices))):
             key = names[0], places[i].choices[a], names[1], places[j].choices[b]
-            cells.setdefault(key, []).append((tables[:,a,b], error[a,b]))
+            cells.setdefault(key, []).append((tables[:,a,b], error[a,b], max(share, 1e-9)))
     rows = []
     for (one,first,two,second),found in cells.items():
-        effects, error = np.mean([e for e,_ in found], 0), np.sqrt(np.mean([e**2 for _,e in found])/len(found))
+        effects, error, spread = _weighted_cell(*zip(*found))
         rows.append(dict(feature_1=one, choice_1=first, feature_2=two, choice_2=second, effect=effects.mean(),
-                         spread=np.hypot(effects.std(), error), share=max(shares[one, two], 0.)))
+                         spread=spread, share=max(shares[one, two], 0.)))
     table = _table(rows, ['feature_1', 'choice_1', 'feature_2', 'choice_2', 'effect', 'spread', 'share'])
     return table.sort_values('share', ascending=False, kind='stable', ignore_index=True)
 
