@@ -47,7 +47,7 @@ def columns(self:LinearPart,
     start = (place*self.per_place)[...,None]
     return start+self.offset+codes, start+self.measured
 
-# %% ../nbs/28_linear.ipynb #3b487d23
+# %% ../nbs/28_linear.ipynb #59d41a2f
 def curve_terms(
     values:torch.Tensor, # (..., continuous), between 0 and 1
 ) -> torch.Tensor: # (..., continuous*(1+knots))

@@ -18,7 +18,8 @@ from ..data import LabelledData, check_writable
 from ..datasets import load_dataset
 from ..estimator import AutoBuild, AutoBuildWarning
 from .mnist1d import curves, train
-from ..plots import feature_table, plot_architecture, plot_built, plot_features, plot_shift, report
+from ..plots import (effect_sections, feature_table, plot_architecture, plot_built, plot_features, plot_shift,
+                             report)
 from ..spaces import Architecture
 
 # %% ../../nbs/98_demo.ipynb #6db7c5ef
@@ -46,7 +47,7 @@ def extremes(
     n:int=3, # How many from each end
 ) -> tuple: # (choices, modules): two DataFrames
     "The choices and each stage's modules with the highest and the lowest scores"
-    choices = feature_table(ab).query("feature not in ('stage', 'layer')").sort_values('score', ascending=False)
+    choices = feature_table(ab).sort_values('score', ascending=False)
     choices = pd.concat([choices.head(n), choices.tail(n)])[['feature', 'choice', 'score', 'spread', 'profile']]
     modules = [ab.modules(stage, top=top) for stage in range(1, len(ab.space.stages)+1) for top in (n, -n)]
     return choices.reset_index(drop=True), pd.concat(modules, ignore_index=True)
@@ -244,7 +245,7 @@ def _show(title:str, table:pd.DataFrame, digits:int=3):
 # %% ../../nbs/98_demo.ipynb #31e3adec
 def _show_extremes(ab:AutoBuild, choices:pd.DataFrame, modules:pd.DataFrame):
     "Print the most and the least important choices and modules"
-    _show("Most and least important choices (score in s.d. of node norms; profile: what the labels alone say)", choices)
+    _show("Most and least important choices (score: effect in units of accuracy; profile: what the labels alone say)", choices)
     names = '/'.join(ab.space.stages[0].layer)
     print(f"\nThe best and the worst modules of each stage (score in units of accuracy; a layer is {names})")
     for row in modules.itertuples():
@@ -272,7 +273,7 @@ def _write_results(folder:Path, ab:AutoBuild, question:str, found:dict, result:d
     networks = pd.concat([labelled.table.assign(group='labelled'), trained])
     pictures = _pictures(folder, ab, arch, networks, budget)
     trained.to_csv(folder/'results.csv', index=False, float_format='%.5g')
-    sections = _sections(question, found, result, trained, pictures)
+    sections = _sections(question, found, result, trained, pictures)+effect_sections(ab, arch)
     report(folder/'report.html', 'AutoBuild on MNIST-1D', sections)
     print(f"\nWritten: {folder}/report.html, results.csv, {', '.join(f'{name}.png' for name in pictures)}")
 
