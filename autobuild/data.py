@@ -450,6 +450,7 @@ def _read_csv(text:str, column:str) -> tuple:
     cells = {name: [row[i] for row in rows] for i,name in enumerate(head)}
     return pd.DataFrame({k: v if k==column else _typed(v) for k,v in cells.items()}), numbers, problems
 
+# %% ../nbs/20_data.ipynb #70305642
 def _first_row(lines) -> list:
     "The first row that is not blank"
     return next((row for row in lines if row), [])

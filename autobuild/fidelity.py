@@ -72,6 +72,7 @@ def _metric(value, arch:Architecture) -> float|None:
     if number is None or math.isfinite(number): return number
     raise ValueError(f"measure gives {value!r:.100} for {str(arch):.100}; a metric is a finite number, or None")
 
+# %% ../nbs/78_fidelity.ipynb #fb5d231a
 def measured_drops(
     space:Space, # The networks' space
     archs:list, # Networks that were not trained on

@@ -176,8 +176,7 @@ def run_demo(
     if seeds<2 or build<2:
         raise ValueError(f"seeds={seeds}, build={build}: both are at least 2, since one training or one network says "
                          "nothing about the noise")
-    folder, data = _made_folder(folder), load_dataset('mnist1d')
-    curves()
+    folder, data, _ = _made_folder(folder), load_dataset('mnist1d'), curves()
     labelled, rest = data.sample(labels, seed)
     budget = int(labelled.table.params.median())
     question = _question(budget, labels, len(data))
@@ -245,7 +244,8 @@ def _show(title:str, table:pd.DataFrame, digits:int=3):
 # %% ../../nbs/98_demo.ipynb #31e3adec
 def _show_extremes(ab:AutoBuild, choices:pd.DataFrame, modules:pd.DataFrame):
     "Print the most and the least important choices and modules"
-    _show("Most and least important choices (score: effect in units of accuracy; profile: what the labels alone say)", choices)
+    title = "Most and least important choices (score: effect in units of accuracy; profile: what the labels alone say)"
+    _show(title, choices)
     names = '/'.join(ab.space.stages[0].layer)
     print(f"\nThe best and the worst modules of each stage (score in units of accuracy; a layer is {names})")
     for row in modules.itertuples():

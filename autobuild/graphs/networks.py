@@ -250,6 +250,7 @@ def _absorb_after(graph, node:int, into:int, **changes):
     _absorb(graph, node, into)
     graph.nodes[into].update(changes, leaves=leaves)
 
+# %% ../../nbs/15_networks.ipynb #0050a5c9
 def _only_reader(graph, node:int):
     "The only reader of a node; None where there are several, or where its result leaves the network"
     if node is None or graph.nodes[node]['leaves'] or len(graph.succ[node])!=1: return None
@@ -580,6 +581,7 @@ def _torch_attributes(name:str, arguments:dict, reads:list, shape:tuple) -> tupl
     order = _order(name, arguments, len(before))
     return _torch_variant(name, arguments, len(before)), {} if order is None else dict(order=order)
 
+# %% ../../nbs/15_networks.ipynb #0c3c2349
 def _torch_variant(name:str, arguments:dict, dimensions:int) -> str:
     "The common name of an operation that PyTorch has in several variants"
     if name.startswith('upsample_'): return f"upsample_{re.search('nearest|linear|cubic', name)[0]}"

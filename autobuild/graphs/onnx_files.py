@@ -126,6 +126,7 @@ def _load(path:str|Path):
     if not model.graph.output: raise NetworkError(f"{damaged}: it holds no graph")
     return model
 
+# %% ../../nbs/16_onnx.ipynb #2fb3a5ba
 def _bytes(path:Path) -> bytes:
     "What is in a file"
     try:
