@@ -111,7 +111,6 @@ def one_at_a_time(data, n=400):
 
 def score():
     "Every module of OFA-MBv3 and OFA-PN: the paper's read-out by one network, and the default read-out"
-    warnings.simplefilter('ignore')
     for name,wanted in (('mbv3', 300), ('pn', 150)):
         data = labelled(ofa_space(name))
         one, count, stages = one_at_a_time(data), sum(map(len, data.space.modules)), range(1, 6)
@@ -139,7 +138,6 @@ def products():
 
 def construct():
     "The best products of stages, and networks of OFA-PN: without a condition, with one, and a front"
-    warnings.simplefilter('ignore')
     products()
     train, _ = load_dataset('ofa_pn_surrogate').sample(300, 0)
     ab = AutoBuild().fit(train, progress=False)
@@ -158,7 +156,6 @@ def construct():
 def labels():
     "How the cost of a fit grows with labels"
     warm()
-    warnings.simplefilter('ignore')
     space = ofa_space('mbv3')
     for n in (100, 1000, 10_000, 100_000):
         data = labelled(space, n)
@@ -167,7 +164,6 @@ def labels():
 
 def modules():
     "How the cost of the best modules grows with the modules of a stage"
-    warnings.simplefilter('ignore')
     for choices,layers in ((10, 3), (10, 4), (10, 5), (10, 6), (10, 7)):
         stage = dict(layers=[layers], layer=dict(op=list(range(choices))))
         data = labelled(Space('long', [stage]*2), 50)
@@ -181,6 +177,7 @@ parts = dict(fit=fit, ensemble=ensemble, score=score, construct=construct, label
 def run(part, path):
     global table
     torch.set_num_threads(1)
+    warnings.simplefilter('ignore')
     table = path
     parts[part]()
 
