@@ -175,6 +175,7 @@ class Guide:
     subsets:list # One class per entry: module numbers per stage
     costs:Callable|None # (class number, number of the network features) -> one array of costs per stage
     budgets:np.ndarray # (network choices,) the most that may be spent
+    most:int|None=None # Networks looked at in vain before a class of them is left; None where costs are exact
 
 def _no_limit(builder):
     "A guide that lets every network in"
@@ -208,7 +209,7 @@ def guides(self:Builder,
     scores, subsets = self.scores(name), self.classes.subsets
     def costs(k, choice): return [sign*score[numbers] for score,numbers in zip(scores, subsets[k])]
     budgets = sign*(float(number)-self.network_values(name))
-    return [Guide(subsets, costs, budgets+margin) for margin in self._margins(name, sign, number)]
+    return [Guide(subsets, costs, budgets+margin, 10_000) for margin in self._margins(name, sign, number)]
 
 # %% ../nbs/86_builder.ipynb #529a1fae
 @patch
@@ -243,7 +244,8 @@ def stream(self:Builder,
 def _products(self:Builder, scores, networks, guide, choice):
     "The stream of one choice of network features"
     def costs(k): return guide.costs(k, choice)
-    for total,numbers in class_products(scores, guide.subsets, guide.costs and costs, guide.budgets[choice]):
+    found = class_products(scores, guide.subsets, guide.costs and costs, guide.budgets[choice], guide.most)
+    for total,numbers in found:
         yield total+networks[choice], (numbers, choice)
 
 # %% ../nbs/86_builder.ipynb #e18e0f47

@@ -60,17 +60,20 @@ def best_within(
     scores:list, # One array per stage: scores
     costs:list, # One array per stage: costs that add up to a network's
     budget:float, # The largest total cost allowed
+    most:int|None=None, # The most networks looked at without one to give; None has no end, and is exact to the last
 ): # Yields (total score, tuple of module numbers), best first, every one within the budget
     "The networks within an additive budget, in exact order of total score, lazily"
     scores, costs = [np.asarray(s, float) for s in scores], [np.asarray(c, float) for c in costs]
     unit, bound = price(scores, costs, budget)
     if bound==-np.inf: return
-    slack, waiting = 1e-9*max(1., abs(budget)), []
-    for adjusted,numbers in best_products([s-unit*c for s,c in zip(scores, costs)]):
+    slack, waiting, given = 1e-9*max(1., abs(budget)), [], 0
+    for looked,(adjusted,numbers) in enumerate(best_products([s-unit*c for s,c in zip(scores, costs)])):
+        if most is not None and looked-given>most: break
         # score <= score - price*(cost - budget): nothing that is still to come scores more than this
         while waiting and -waiting[0][0]>=adjusted+unit*budget-1e-9:
             negative, found = heapq.heappop(waiting)
             yield -negative, found
+            given = looked
         if sum(c[i] for c,i in zip(costs, numbers))<=budget+slack:
             heapq.heappush(waiting, (-sum(s[i] for s,i in zip(scores, numbers)), numbers))
     while waiting:
@@ -104,6 +107,7 @@ def class_products(
     subsets:list, # One class per entry: a list with one array of module numbers per stage
     costs:callable=None, # Class number -> list of cost arrays over its subsets; None without a budget
     budget:float=np.inf, # The largest total cost allowed
+    most:int|None=None, # As in `best_within`
 ): # Yields (total score, tuple of module numbers), best first
     "The best networks over classes of a product, under an additive budget if there is one"
     scores = [np.asarray(values, float) for values in scores]
@@ -120,6 +124,6 @@ def class_products(
         return price(values, cost, budget, steps=20)[1]+1e-9 # the bound is rounded another way than the totals
     def products(number):
         rows, values, cost = zip(*parts(number))
-        found = best_within(values, cost, budget) if costs else best_products(values)
+        found = best_within(values, cost, budget, most) if costs else best_products(values)
         return ((total, tuple(int(r[i]) for r,i in zip(rows, places))) for total,places in found)
     yield from merge_best([(bound(c), lambda c=c: products(c)) for c in range(len(subsets))])

@@ -499,8 +499,9 @@ def _builder(self:AutoBuild, progress):
     stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
     for stage in tqdm(stages, desc='modules', leave=False, delay=1, disable=None if progress else True):
         self.module_scores(stage)
-    if not self._builders: self._builders['one'] = Builder(self.space, self.contexts, _Columns(self), self.seed)
-    return self._builders['one']
+    if self.readout not in self._builders: # One for each read-out
+        self._builders[self.readout] = Builder(self.space, self.contexts, _Columns(self), self.seed)
+    return self._builders[self.readout]
 
 # %% ../nbs/90_estimator.ipynb #d44ab4ad
 @patch
