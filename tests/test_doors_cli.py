@@ -7,9 +7,12 @@ from hypothesis import given, settings, strategies as st
 from autobuild.training import Recipe
 from doors import enter, refusal, texts
 
-words = ['fit', 'evaluate', 'modules', 'construct', 'nothing', '--help', '-h', '--version', '--out', '--n', '--top', '--stage', '--where',
-    '--sample', '--seed', '--ensemble', '--target', '--readout', '--space', '--column', '--quiet', '--pdb', '--xtra', '--n=', '-1', '0', '2',
-    '3', '1e3', 'nan', 'inf', '1e999', '9'*400, '0x1', 'model', 'data.csv', 'space.json', 'latency', 'params < 300', 'params', 'mnist1d',
+words = ['fit', 'evaluate', 'modules', 'construct', 'nothing', '--help', '-h', '--version', '--out', '--n', '--top',
+    '--stage', '--where',
+    '--sample', '--seed', '--ensemble', '--target', '--readout', '--space', '--column', '--quiet', '--pdb', '--xtra',
+    '--n=', '-1', '0', '2',
+    '3', '1e3', 'nan', 'inf', '1e999', '9'*400, '0x1', 'model', 'data.csv', 'space.json', 'latency', 'params < 300',
+    'params', 'mnist1d',
     'mnist1d:x', '.', '/', '/dev/null', '/dev/null/x', '~', '*', 'last', 'both', '=', '--', '-', *texts]
 
 @pytest.fixture(scope='module')
@@ -38,11 +41,14 @@ def run(words):
 def test_words(folder, rest, command):
     enter('command line', lambda: run([command]*(command is not None)+rest))
 
-@given(st.sampled_from(['--stage', '--top', '--readout', '--out', '--n', '--where', '--column']), st.sampled_from(words),
+@given(st.sampled_from(['--stage', '--top', '--readout', '--out', '--n', '--where', '--column']),
+    st.sampled_from(words),
        st.sampled_from([['modules', 'model'], ['construct', 'model', '--n', '2'], ['evaluate', 'model', 'data.csv']]))
 @settings(max_examples=150)
 def test_options(folder, option, value, command): enter('command line', lambda: run([*command, option, value]))
 
-@given(st.sampled_from(['--target', '--out', '--sample', '--ensemble', '--seed', '--column', '--space']), st.sampled_from(words))
+@given(st.sampled_from(['--target', '--out', '--sample', '--ensemble', '--seed', '--column', '--space']),
+    st.sampled_from(words))
 def test_fit(folder, option, value):
-    enter('command line', lambda: run(['fit', 'data.csv', '--space', 'space.json', '--out', 'fitted', '--quiet', option, value]))
+    enter('command line', lambda: run(['fit', 'data.csv', '--space', 'space.json', '--out', 'fitted', '--quiet',
+        option, value]))

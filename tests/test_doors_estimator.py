@@ -5,9 +5,11 @@ from hypothesis import given, settings, strategies as st
 from autobuild import AutoBuild
 from doors import enter, odd
 
-arguments = ['target', 'ensemble', 'seed', 'readout', 'contexts', 'width', 'hops', 'device', 'linear', 'steps', 'warmup',
+arguments = ['target', 'ensemble', 'seed', 'readout', 'contexts', 'width', 'hops', 'device', 'linear', 'steps',
+    'warmup',
     'lr', 'batch', 'rank_weight', 'weight_decay', 'nothing']
-words = ['accuracy', 'params < 300', 'predicted > .5', 'latency < 9', 'nothing < 1', 'both', 'context', 'regressor', 'last', 'mean', 'swap',
+words = ['accuracy', 'params < 300', 'predicted > .5', 'latency < 9', 'nothing < 1', 'both', 'context', 'regressor',
+    'last', 'mean', 'swap',
     'norm', 'cpu', 'cuda', 'meta', 'mps', 'kernel', 'width', '-latency', 'predicted', '--']
 values = st.one_of(odd, st.sampled_from(words), st.lists(st.sampled_from([*words, None, 3]), max_size=3))
 
@@ -22,7 +24,8 @@ def test_not_fitted(small_data):
     "Every method of a model that is not fitted says so"
     ab, arch = AutoBuild(), small_data.archs[0]
     calls = [ab.diagnose, ab.modules, ab.construct, ab.reduced_space, ab.mine, ab.feature_importance, ab.block_profile,
-        lambda: ab.predict([arch]), lambda: ab.members([arch]), lambda: ab.evaluate(small_data), lambda: ab.node_importance(arch),
+        lambda: ab.predict([arch]), lambda: ab.members([arch]), lambda: ab.evaluate(small_data),
+        lambda: ab.node_importance(arch),
         lambda: ab.module_scores(1), lambda: ab.construct_front(['accuracy', '-params']), lambda: ab.rank([arch]),
         lambda: ab.fidelity([arch], lambda arch: 1.), lambda: ab.save('model')]
     for call in calls:
@@ -32,7 +35,8 @@ methods = dict(
     predict=dict(data=0), members=dict(data=0), evaluate=dict(data=0), rank=dict(archs=0),
     node_importance=dict(arch=0, hop=1, readout='norm'), fidelity=dict(archs=0, measure=0, readout='swap', hop=1),
     module_scores=dict(stage=1, readout=None), modules=dict(stage=1, top=3, readout=None),
-    construct=dict(n=3, where=None, pool=None, tries=100), construct_front=dict(objectives=['accuracy', '-params'], weights=2, each=2, where=None),
+    construct=dict(n=3, where=None, pool=None, tries=100),
+    construct_front=dict(objectives=['accuracy', '-params'], weights=2, each=2, where=None),
     reduced_space=dict(objectives=None, top=2, weights=2), mine=dict(archs=None, hop=1, min_count=2, features=None))
 changes = [(method, name) for method,names in methods.items() for name in names]
 

@@ -26,7 +26,8 @@ def test_torn_model(saved, data):
     shutil.copytree(saved, folder)
     file = data.draw(st.sampled_from(sorted(folder.iterdir())))
     whole = file.read_bytes()
-    content = data.draw(st.one_of(torn(whole), st.just(None), st.sampled_from(sorted(o.read_bytes() for o in saved.iterdir()))))
+    content = data.draw(st.one_of(torn(whole), st.just(None),
+        st.sampled_from(sorted(o.read_bytes() for o in saved.iterdir()))))
     if content is None: file.unlink()
     else: file.write_bytes(content)
     loaded = enter('model folder', lambda: AutoBuild.load(folder))
@@ -65,7 +66,8 @@ class Small(torch.nn.Module):
     "A network with a convolution, a norm, an addition and a linear layer"
     def __init__(self):
         super().__init__()
-        self.conv, self.norm, self.last = torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2)
+        self.conv, self.norm, self.last = torch.nn.Conv2d(3, 4, 3,
+            padding=1), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2)
     def forward(self, x):
         x = self.conv(x)
         return self.last((x+self.norm(x)).relu().mean((2, 3)))
@@ -77,7 +79,8 @@ def onnx_file(tmp_path_factory):
     path = tmp_path_factory.mktemp('onnx')/'small.onnx'
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # of the exporter
-        torch.onnx.export(Small().eval(), (torch.zeros(1, 3, 8, 8),), path, dynamo=True, external_data=False, verbose=False)
+        torch.onnx.export(Small().eval(), (torch.zeros(1, 3, 8, 8),), path, dynamo=True, external_data=False,
+            verbose=False)
     assert len(Architecture.from_onnx(path).rows)>4
     return path
 
@@ -131,8 +134,10 @@ def test_onnx_arguments(onnx_file, value):
     enter('ONNX', lambda: read(onnx_file, value))
     enter('ONNX', lambda: read(onnx_file, dims=value))
 
-content = {'a': [1, 2., None, True, 'text', b'bytes', (1, 2), {3}, frozenset([4]), np.float64(.5), np.int32(3)], 'b': 10**400}
-pickles = [pickle.dumps(content, protocol) for protocol in range(6)] + [pickle.dumps(o) for o in (print, AutoBuild, np.zeros(3))]
+content = {'a': [1, 2., None, True, 'text', b'bytes', (1, 2), {3}, frozenset([4]), np.float64(.5), np.int32(3)],
+    'b': 10**400}
+pickles = [pickle.dumps(content, protocol) for protocol in range(6)] + [pickle.dumps(o) for o in (print, AutoBuild,
+    np.zeros(3))]
 
 @given(st.one_of(st.sampled_from(pickles).flatmap(torn), st.binary(max_size=60)))
 @settings(max_examples=300)
