@@ -1,6 +1,6 @@
-"""Are main effects true? NAS-Bench-Macro is enumerated, so the effect of every operation at every place is known exactly.
+"""Are main effects true? NAS-Bench-Macro is enumerated, so every true effect is known.
 
-python benchmarks/effects_truth.py [draws]    writes benchmarks/results/effects_truth.csv, a row per method, N and draw
+    python benchmarks/effects_truth.py [draws]    # writes results/effects_truth.csv: a row per method, N and draw
 """
 import sys, warnings
 from pathlib import Path
@@ -20,7 +20,8 @@ def truth() -> tuple:
     "((places, operations) true main effects, (places,) their shares, share of all main effects) of the mean accuracy"
     data = load_dataset('nas_bench_macro')
     operations = data.space.stages[0].layer['op'].choices
-    known = {tuple(operations.index(node['op']) for node in arch.rows): y for arch,y in zip(data.archs, data.target('accuracy'))}
+    labelled = zip(data.archs, data.target('accuracy'))
+    known = {tuple(operations.index(node['op']) for node in arch.rows): label for arch,label in labelled}
     everything = np.array(list(np.ndindex(*[3]*8)))
     labels = np.array([known[_distinct(code)] for code in everything])
     effects = np.stack([[labels[everything[:,place]==o].mean() for o in range(3)] for place in range(8)])-labels.mean()
@@ -37,8 +38,11 @@ def _distinct(code) -> tuple:
 
 def place_means(values, codes) -> np.ndarray: # (places, operations)
     "The mean of (networks, places) values where an operation stands at a place, minus the place's mean"
-    means = [[values[codes[:,place]==o, place].mean() if (codes[:,place]==o).any() else np.nan for o in range(3)] for place in range(8)]
-    return np.array(means)-np.nanmean(means, 1, keepdims=True)
+    def mean(place, operation):
+        here = codes[:,place]==operation
+        return values[here,place].mean() if here.any() else np.nan
+    means = np.array([[mean(place, operation) for operation in range(3)] for place in range(8)])
+    return means-np.nanmean(means, 1, keepdims=True)
 
 def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, shares or None)
     "What every method says from the same labels"
@@ -47,16 +51,19 @@ def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, 
     column = list(predictor.encoder.categories).index('op')
     def operations(archs): return predictor.encoder(archs).codes[:,column].numpy().reshape(len(archs), 8)
     def linear(archs): return predictor.net.linear.total(predictor.encoder(archs)).numpy()[None]
-    one_hot = lambda codes: np.eye(3)[codes].reshape(len(codes), -1)
+    def one_hot(codes): return np.eye(3)[codes].reshape(len(codes), -1)
     forest = RandomForestRegressor(500, random_state=seed).fit(one_hot(operations(data.archs)), ab.labels)
     def trees(archs): return forest.predict(one_hot(operations(archs)))[None]
     found = {}
-    for name,predict in (('effects of the ensemble', predictor.members), ('effects of its linear part', linear), ('effects of a random forest', trees)):
+    models = {'the ensemble': predictor.members, 'its linear part': linear, 'a random forest': trees}
+    for name,predict in models.items():
         apart = fit_effects(predict, space, seed=seed)
-        found[name] = np.stack([main.mean(0) for main in apart.main]), apart.shares()
+        found[f'effects of {name}'] = np.stack([main.mean(0) for main in apart.main]), apart.shares()
     drawn = space.sample(400, seed=seed)
     codes = operations(drawn)
-    for hop in range(5): found[f'node norms, hop {hop}'] = place_means(predictor.node_norms(drawn, hop).mean(0).reshape(400, 8), codes), None
+    for hop in range(5):
+        norms = predictor.node_norms(drawn, hop).mean(0).reshape(400, 8)
+        found[f'node norms, hop {hop}'] = place_means(norms, codes), None
     scalars = ab.feature_importance('norm').query("feature=='op'").set_index('choice').score
     found['FE-MLP scalars'] = np.tile([scalars[o] for o in space.stages[0].layer['op'].choices], (8, 1)), None
     found['labels alone, per place'] = place_means(np.tile(ab.labels[:,None], 8), operations(data.archs)), None
@@ -71,7 +78,8 @@ def main(draws:int=5):
             for name,(ours,share) in by_method(data.sample(n, draw)[0], draw).items():
                 known = np.isfinite(ours)
                 error = np.nan if share is None else abs(share-shares).max()
-                rows.append(dict(method=name, N=n, draw=draw, spearman=spearmanr(ours[known], effects[known])[0], share_error=error))
+                agreement = spearmanr(ours[known], effects[known])[0]
+                rows.append(dict(method=name, N=n, draw=draw, spearman=agreement, share_error=error))
             pd.DataFrame(rows).round(5).to_csv(results, index=False)
             print(n, draw, {row['method']: round(row['spearman'], 3) for row in rows[-10:]}, flush=True)
 
