@@ -1,15 +1,14 @@
 """Run every benchmark and write its table: `make bench`.
 
-Each script says what it claims and writes to benchmarks/results; all but speed.py resume. All but the first two take an
-hour or more.
+Each script says what it claims and writes to benchmarks/results; all but speed.py resume. All but the first
+four take an hour or more.
 """
 import subprocess, sys
 from pathlib import Path
 
 here = Path(__file__).parent
 scripts = ['speed.py', 'fidelity.py', 'effects_truth.py', 'module_truth.py', 'case_imagenet.py', 'case_panoptic.py',
-    'case_unet.py', 'label_efficiency.py',
-           'ablations.py']
+           'case_unet.py', 'label_efficiency.py', 'ablations.py']
 for script in scripts:
     print(f'== {script}', flush=True)
     subprocess.run([sys.executable, here/script], check=True)
