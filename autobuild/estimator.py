@@ -141,7 +141,7 @@ def _train(self:AutoBuild, data, progress):
                         f"not {type(data).__name__}")
     labels = data.target(str(self.target))
     archs, means, spread = _distinct(data, labels)
-    if np.ptp(means)==0:
+    if means.min()==means.max():
         raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
     readout = self.readout if self.readout in readouts else 'both' # The others are for modules only
     fitted = fit_predictor(Encoder(data.space, self.device), archs, means, self.ensemble, self.width, self.hops,
