@@ -524,7 +524,7 @@ def check(self:Stage,
     if not layers: return _left_out
     out = dict(zip(self.stage, _checked(self.stage, _features_of(stage), place)))
     out['layers'] = tuple([self._layer(_checked(self.layer, l, f'{place}, layer {i}')) for i,l in enumerate(layers, 1)])
-    edges = _pairs(stage['edges'], place) if stage.get('edges') else ()
+    edges = _pairs(stage['edges'], place) if stage.get('edges') is not None else ()
     if edges and self.is_chain: raise SpaceError(f"{place}: edges given, but the layers of this stage form a chain")
     if (len(layers), edges) not in self._number:
         allowed = f"one of the {len(self.topologies)} allowed topologies"
