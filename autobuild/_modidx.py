@@ -283,6 +283,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._model_of': ( 'estimator.html#autobuild._model_of',
                                                                                   'autobuild/estimator.py'),
+                                     'autobuild.estimator.AutoBuild._moments': ( 'estimator.html#autobuild._moments',
+                                                                                 'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._none_found': ( 'estimator.html#autobuild._none_found',
                                                                                     'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._objectives': ( 'estimator.html#autobuild._objectives',

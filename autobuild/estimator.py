@@ -45,7 +45,8 @@ def _device(name):
     "A device that torch can compute on, by name"
     try: return str(torch.zeros(1, device=name).device)
     except (RuntimeError, AssertionError, TypeError) as e:
-        raise ValueError(f"device {name!r} cannot be used ({str(e).splitlines()[0]}); 'cpu' always can") from None
+        reason = str(e).splitlines()[0]
+        raise ValueError(f"device {name!r:.100} cannot be used ({reason:.300}); 'cpu' always can") from None
 
 def _recipe(settings):
     "A `Recipe` of the settings that AutoBuild does not know itself"
@@ -181,8 +182,8 @@ def _apart(self:AutoBuild, over=None, rough=False):
 
 def _order(order):
     "1 for single choices, 2 for pairs"
-    if not isinstance(order, bool) and order in (1, 2): return order
-    raise ValueError(f"order is 1 (choices) or 2 (pairs), not {order!r}")
+    if isinstance(order, (int, np.integer)) and not isinstance(order, bool) and order in (1, 2): return order
+    raise ValueError(f"order is 1 (choices) or 2 (pairs), not {order!r:.100}")
 
 # %% ../nbs/90_estimator.ipynb #cf51a1d5
 @patch
@@ -678,11 +679,16 @@ def _restore(self:AutoBuild, data, tensors, heldout):
     encoder = Encoder(data.space, self.device)
     net = new_network(encoder, self.ensemble, self.width, self.hops, self.seed)
     net.load_state_dict({name[4:]: tensor for name,tensor in tensors.items() if name.startswith('net.')})
-    nodes, graphs = ((tensors[f'{kind}.mean'].to(self.device), tensors[f'{kind}.std'].to(self.device))
-                     for kind in ('nodes', 'graphs'))
-    shift = Shift(nodes, graphs, label_moments(archs, means))
+    shift = Shift(*(self._moments(tensors, kind) for kind in ('nodes', 'graphs')), label_moments(archs, means))
     readout = self.readout if self.readout in readouts else 'both'
     self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
+
+@patch
+def _moments(self:AutoBuild, tensors, kind):
+    "A saved mean and standard deviation of norms"
+    found = tuple(tensors[f'{kind}.{part}'].to(self.device) for part in ('mean', 'std'))
+    if all(o.shape==(self.hops+1, self.ensemble, 1) and o.is_floating_point() for o in found): return found
+    raise ValueError(f"the statistics of its {kind} do not fit its {self.ensemble} networks of {self.hops} hops")
 
 def _usable(device):
     "Whether torch can compute on a device"
@@ -707,7 +713,7 @@ def load(cls:AutoBuild,
         data = read_data(table, space, name=name, quantities=quantities, note=spec['data']['note'])
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
         self._restore(data, tensors, heldout)
-    except (KeyError, TypeError, ValueError, RuntimeError) as e:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as e:
         reason = ' '.join(str(e).split())
-        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason}") from None
+        raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason:.1000}") from None
     return self

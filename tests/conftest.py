@@ -40,8 +40,8 @@ def small_data():
     accuracy = [sum((r['kernel']==5)+r['width']/32+.1*r['layer'] for r in arch.rows) for arch in archs]
     latency = [sum(r['kernel']*r['width'] for r in arch.rows)/10. for arch in archs]
     params = Quantity(lambda node, source: node['kernel']*node['width'])
-    return LabelledData(space, archs, pd.DataFrame(dict(accuracy=accuracy, latency=latency)), 'small',
-        dict(params=params))
+    table = pd.DataFrame(dict(accuracy=accuracy, latency=latency))
+    return LabelledData(space, archs, table, 'small', dict(params=params))
 
 @pytest.fixture(scope='session')
 def small_model(small_data):

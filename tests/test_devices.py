@@ -30,8 +30,8 @@ class Elsewhere(TorchDispatchMode):
 def elsewhere_model(small_model):
     "The small model's predictor on the meta device"
     encoder, here = Encoder(small_model.space, 'meta'), small_model.predictor
-    net = new_network(Encoder(small_model.space), small_model.ensemble, small_model.width, small_model.hops,
-        0).to('meta').eval()
+    sizes = small_model.ensemble, small_model.width, small_model.hops
+    net = new_network(Encoder(small_model.space), *sizes, seed=0).to('meta').eval()
     moments = [tuple(o.to('meta') for o in kind) for kind in (here.shift.nodes, here.shift.graphs)]
     return Predictor(net, Shift(*moments, here.shift.labels), encoder)
 

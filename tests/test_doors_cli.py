@@ -7,18 +7,17 @@ from hypothesis import given, settings, strategies as st
 from autobuild.training import Recipe
 from doors import enter, refusal, texts
 
-words = ['fit', 'evaluate', 'modules', 'construct', 'nothing', '--help', '-h', '--version', '--out', '--n', '--top',
-    '--stage', '--where',
-    '--sample', '--seed', '--ensemble', '--target', '--readout', '--space', '--column', '--quiet', '--pdb', '--xtra',
-    '--n=', '-1', '0', '2',
-    '3', '1e3', 'nan', 'inf', '1e999', '9'*400, '0x1', 'model', 'data.csv', 'space.json', 'latency', 'params < 300',
-    'params', 'mnist1d',
-    'mnist1d:x', '.', '/', '/dev/null', '/dev/null/x', '~', '*', 'last', 'both', '=', '--', '-', *texts]
+options = '''--help -h --version --out --n --top --stage --where --sample --seed --ensemble --target --readout --space
+    --column --quiet --pdb --xtra --n= -- -'''.split()
+values = '''-1 0 2 3 1e3 nan inf 1e999 0x1 model data.csv space.json latency params mnist1d:x . / /dev/null
+    /dev/null/x ~ * last both = nothing'''.split()
+commands = ['fit', 'evaluate', 'modules', 'construct']
+words = [*commands, *options, *values, 'params < 300', '9'*400, *texts]
 
 @pytest.fixture(scope='module')
 def folder(small_model, small_data, elsewhere):
     "A model, a table and a space in the current folder; what `fit` trains is not trained long"
-    small_model.save('model')
+    small_model.save('small') # `fit` may write to the other folders
     small_data.to_csv('data.csv')
     with open('space.json', 'w') as file: file.write(small_data.space.to_json())
     with pytest.MonkeyPatch.context() as patch:
@@ -36,19 +35,17 @@ def run(words):
     assert 'autobuild: ' in said and len(said.split())>3 and 'Traceback' not in said, said
     return refusal
 
-@given(st.lists(st.sampled_from(words), max_size=5), st.sampled_from(['fit', 'evaluate', 'modules', 'construct', None]))
+@given(st.lists(st.sampled_from(words), max_size=5), st.sampled_from([*commands, None]))
 @settings(max_examples=200)
 def test_words(folder, rest, command):
     enter('command line', lambda: run([command]*(command is not None)+rest))
 
-@given(st.sampled_from(['--stage', '--top', '--readout', '--out', '--n', '--where', '--column']),
-    st.sampled_from(words),
-       st.sampled_from([['modules', 'model'], ['construct', 'model', '--n', '2'], ['evaluate', 'model', 'data.csv']]))
+@given(st.sampled_from('--stage --top --readout --out --n --where --column'.split()), st.sampled_from(words),
+       st.sampled_from([['modules', 'small'], ['construct', 'small', '--n', '2'], ['evaluate', 'small', 'data.csv']]))
 @settings(max_examples=150)
 def test_options(folder, option, value, command): enter('command line', lambda: run([*command, option, value]))
 
-@given(st.sampled_from(['--target', '--out', '--sample', '--ensemble', '--seed', '--column', '--space']),
-    st.sampled_from(words))
+@given(st.sampled_from('--target --out --sample --ensemble --seed --column --space'.split()), st.sampled_from(words))
 def test_fit(folder, option, value):
-    enter('command line', lambda: run(['fit', 'data.csv', '--space', 'space.json', '--out', 'fitted', '--quiet',
-        option, value]))
+    usual = 'fit data.csv --space space.json --out fitted --quiet'.split()
+    enter('command line', lambda: run([*usual, option, value]))

@@ -10,8 +10,8 @@ from doors import damaged, enter, json_values, objects, odd, texts, torn
 
 space = Space('data', [dict(layers=[1, 2], layer=dict(kernel=[3, 5], op=['conv', 'a,"b"'])), dict(layers=[0, 1])])
 archs = space.sample(6, seed=1)
-frame = pd.DataFrame(dict(architecture=list(map(str, archs)), accuracy=[.1, .2, .3, .4, .5, .6], params=range(6),
-    note=list('abcdef')))
+frame = pd.DataFrame(dict(architecture=[str(arch) for arch in archs], accuracy=[.1, .2, .3, .4, .5, .6],
+                          params=range(6), note=list('abcdef')))
 table = frame.to_csv(index=False)
 lines = frame.to_json(orient='records', lines=True)
 
@@ -51,8 +51,7 @@ def test_sources(value):
 
 cells = st.one_of(odd, st.sampled_from(objects), st.sampled_from(archs), st.sampled_from([a.config for a in archs]))
 
-@given(st.sampled_from(['architecture', 'accuracy', 'params', 'note']), st.lists(cells, min_size=6, max_size=6),
-    st.integers(0, 6))
+@given(st.sampled_from([*frame]), st.lists(cells, min_size=6, max_size=6), st.integers(0, 6))
 @settings(max_examples=150)
 def test_frame(column, values, kept):
     "A column is replaced from some row on"

@@ -5,12 +5,10 @@ from hypothesis import given, settings, strategies as st
 from autobuild import AutoBuild
 from doors import enter, odd
 
-arguments = ['target', 'ensemble', 'seed', 'readout', 'contexts', 'width', 'hops', 'device', 'linear', 'steps',
-    'warmup',
-    'lr', 'batch', 'rank_weight', 'weight_decay', 'nothing']
-words = ['accuracy', 'params < 300', 'predicted > .5', 'latency < 9', 'nothing < 1', 'both', 'context', 'regressor',
-    'last', 'mean', 'swap',
-    'norm', 'cpu', 'cuda', 'meta', 'mps', 'kernel', 'width', '-latency', 'predicted', '--']
+arguments = '''target ensemble seed readout contexts width hops device linear steps warmup lr batch rank_weight
+    weight_decay nothing'''.split()
+words = '''accuracy both context regressor last mean swap norm effect place cpu cuda meta mps kernel width -latency
+    predicted --'''.split() + ['params < 300', 'predicted > .5', 'latency < 9', 'nothing < 1']
 values = st.one_of(odd, st.sampled_from(words), st.lists(st.sampled_from([*words, None, 3]), max_size=3))
 
 @given(st.dictionaries(st.sampled_from(arguments), values, min_size=1, max_size=2))
@@ -23,11 +21,13 @@ def test_fit(value): enter('fit', lambda: AutoBuild().fit(value))
 def test_not_fitted(small_data):
     "Every method of a model that is not fitted says so"
     ab, arch = AutoBuild(), small_data.archs[0]
-    calls = [ab.diagnose, ab.modules, ab.construct, ab.reduced_space, ab.mine, ab.feature_importance, ab.block_profile,
-        lambda: ab.predict([arch]), lambda: ab.members([arch]), lambda: ab.evaluate(small_data),
-        lambda: ab.node_importance(arch),
-        lambda: ab.module_scores(1), lambda: ab.construct_front(['accuracy', '-params']), lambda: ab.rank([arch]),
-        lambda: ab.fidelity([arch], lambda arch: 1.), lambda: ab.save('model')]
+    calls = [
+        ab.diagnose, ab.modules, ab.construct, ab.reduced_space, ab.mine, ab.feature_importance, ab.block_profile,
+        ab.effects, ab.explained, lambda: ab.explain(arch), lambda: ab.node_importance(arch),
+        lambda: ab.predict([arch]),
+        lambda: ab.members([arch]), lambda: ab.evaluate(small_data), lambda: ab.rank([arch]), lambda: ab.save('model'),
+        lambda: ab.module_scores(1), lambda: ab.construct_front(['accuracy', '-params']),
+        lambda: ab.fidelity([arch], lambda arch: 1.)]
     for call in calls:
         assert enter('not fitted', call) is None
 
@@ -37,7 +37,9 @@ methods = dict(
     module_scores=dict(stage=1, readout=None), modules=dict(stage=1, top=3, readout=None),
     construct=dict(n=3, where=None, pool=None, tries=100),
     construct_front=dict(objectives=['accuracy', '-params'], weights=2, each=2, where=None),
-    reduced_space=dict(objectives=None, top=2, weights=2), mine=dict(archs=None, hop=1, min_count=2, features=None))
+    effects=dict(order=1, per='feature', over=None), explained=dict(over=None), explain=dict(arch=0, order=1),
+    feature_importance=dict(readout='effect'), reduced_space=dict(objectives=None, top=2, weights=2),
+    mine=dict(archs=None, hop=1, min_count=2, features=None))
 changes = [(method, name) for method,names in methods.items() for name in names]
 
 def usual(data, method):

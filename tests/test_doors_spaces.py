@@ -7,8 +7,8 @@ from autobuild.spaces import Architecture, Space, SpaceError
 from doors import damaged, enter, json_values, odd, torn
 
 chain = dict(layers=[0, 1, 2], stage=dict(width=[8, 16]), layer=dict(kernel=[3, 5], drop=dict(low=0, high=.5, steps=3)))
-cell = dict(topologies=[dict(nodes=3, edges=[[1, 2], [1, 3]]), dict(nodes=2, edges=[])], layer=dict(op=['conv',
-    'a "b", |c']))
+topologies = [dict(nodes=3, edges=[[1, 2], [1, 3]]), dict(nodes=2, edges=[])]
+cell = dict(topologies=topologies, layer=dict(op=['conv', 'a "b", |c']))
 spec = dict(name='odd', network=dict(resolution=[128, 160.5], fast=[True, False]), stages=[chain, dict(chain), cell],
             constraints=['width[1] == width[2]'])
 space = Space(**spec)

@@ -5,22 +5,21 @@ from hypothesis import given, settings, strategies as st
 from autobuild.targets import Condition, Expression, functions
 from doors import enter, objects, odd, texts, torn
 
-words = ['accuracy', 'params', '`top-1 acc`', 'µ', '0', '1e3', '10_000', '1e400', '10^4', 'True', 'None', '.5', "'a'",
-    '"', '`', *functions]
-signs = ['+', '-', '*', '/', '//', '%', '**', '^', '<', '<=', '==', '!=', '>=', '=', ':=', '<>', ' and ', ' or ',
-    ' not ', ' in ', ' is ',
-    ' if ', ' else ', '(', ')', '[', ']', '{', ',', '.', ';', '#', '\\', '@', '~', '|', '&', 'lambda x:', '\n', ' ',
-    '\t', '\0', '__import__']
-formulas = st.lists(st.one_of(st.sampled_from(words), st.sampled_from(signs), st.sampled_from(texts)), min_size=1,
-    max_size=9).map(''.join)
-right = ('100^accuracy / log10(params)', 'params < 10_000 and not (accuracy <= .5 or 3 > `top-1 acc` > 1)',
-    'max(accuracy, µ, -params)')
-deep = st.integers(1, 2000).flatmap(lambda n: st.sampled_from(['-'*n+'accuracy', '('*n+'accuracy'+')'*n,
-    'not '*n+'params<1',
-    'accuracy'+'+1'*n, 'abs('*n+'accuracy'+')'*n, '2^'*n+'accuracy', 'a'*n, '9'*n+'*accuracy', 'params<'*n+'1', '['*n]))
-written = st.one_of(formulas, deep, st.text(max_size=30), st.sampled_from(right).flatmap(torn), odd)
+words = "accuracy params µ 0 1e3 10_000 1e400 10^4 True None .5 'a' \" `".split() + ['`top-1 acc`', *functions]
+signs = """+ - * / // % ** ^ < <= == != >= = := <> ( ) [ ] { , . ; # \\ @ ~ | & __import__""".split()
+signs += [' and ', ' or ', ' not ', ' in ', ' is ', ' if ', ' else ', 'lambda x:', '\n', ' ', '\t', '\0']
+formulas = st.lists(st.sampled_from([*words, *signs, *texts]), min_size=1, max_size=9).map(''.join)
+right = ['100^accuracy / log10(params)', 'params < 10_000 and not (accuracy <= .5 or 3 > `top-1 acc` > 1)',
+         'max(accuracy, µ, -params)']
+def deep(n):
+    "Formulas that are long or nested"
+    return ['-'*n+'accuracy', '('*n+'accuracy'+')'*n, 'not '*n+'params<1', 'accuracy'+'+1'*n, 'abs('*n+'accuracy'+')'*n,
+            '2^'*n+'accuracy', 'a'*n, '9'*n+'*accuracy', 'params<'*n+'1', '['*n]
+written = st.one_of(
+    formulas, st.integers(1, 2000).flatmap(lambda n: st.sampled_from(deep(n))),
+    st.text(max_size=30), st.sampled_from(right).flatmap(torn), odd)
 columns = {'accuracy': np.array([.5, np.nan, 1e308]), 'params': [10, 20, 10**30], 'top-1 acc': pd.Series([1, 2, 3]),
-    'µ': [0, -1, np.inf]}
+           'µ': [0, -1, np.inf]}
 
 def compute(formula):
     out = formula(columns)

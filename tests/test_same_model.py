@@ -5,7 +5,7 @@ import numpy as np, pytest, torch
 
 from autobuild import AutoBuild
 
-def fitted(data): 
+def fitted(data):
     "A small model"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

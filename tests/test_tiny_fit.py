@@ -16,17 +16,17 @@ def tiny(small_data):
 
 def test_pinned(tiny, small_data):
     "The same numbers as when they were written down; training steps multiply differences between processors"
+    features = tiny.feature_importance('norm').set_index(['feature', 'choice']).score
     found = dict(predictions=tiny.predict(small_data[:4]), heldout=tiny.heldout.iloc[[0, 1, 2, -1]],
                  share=float(tiny.predictor.net.linear.share), both=tiny.module_scores(1)[0,[0, 5, 11]],
                  last=tiny.module_scores(1, 'last')[0,[0, 5, 11]], mean=tiny.module_scores(1, 'mean')[0,[0, 5, 11]],
-                 features=tiny.feature_importance('norm').set_index(['feature', 'choice']).score[[('kernel', 3),
-                 ('width', 16)]])
+                 features=features[[('kernel', 3), ('width', 16)]])
     for name,values in found.items(): np.testing.assert_allclose(values, pinned[name], atol=1e-3, err_msg=name)
 
 pinned = dict(
     predictions=[2.6468, 3.4335, 2.6131, 1.7436], heldout=[.8108, .2427, .4276, .4961], share=.25,
-    both=[2.8245, 3.6236, 4.3626], last=[1.1596, 3.9887, 2.8589], mean=[1.1596, 4.1785, 2.6576], features=[-.0314,
-    .1137])
+    both=[2.8245, 3.6236, 4.3626], last=[1.1596, 3.9887, 2.8589], mean=[1.1596, 4.1785, 2.6576],
+    features=[-.0314, .1137])
 
 def test_built_is_new(tiny, small_data):
     "What is built is not labelled, though the best networks may be"
@@ -48,8 +48,8 @@ def test_every_context(tiny):
     "A module's score is the mean over all contexts of what is predicted with the module in place"
     space, modules = tiny.space, tiny.space.modules[1]
     configs = [modules.config(i) for i in range(len(modules))]
-    apart = [tiny.predictor.members([space.with_module(context, 2,
-        config) for config in configs]) for context in tiny.contexts]
+    def inside(context): return [space.with_module(context, 2, config) for config in configs]
+    apart = [tiny.predictor.members(inside(context)) for context in tiny.contexts]
     np.testing.assert_allclose(tiny.module_scores(2), np.mean(apart, 0), atol=1e-5)
     assert np.abs(tiny.module_scores(2)-apart[0]).max()>.01
 
