@@ -104,7 +104,7 @@ def _check_kinds(space, archs, table, quantities):
         raise DataError("architectures and table differ in their row labels, so it is not clear which belong together; "
                         "take both from one DataFrame, or give the architectures as a list in the order of the table")
     if not (quantities is None or isinstance(quantities, dict) and all(map(callable, quantities.values()))):
-        raise DataError(f"quantities are a dictionary whose values are `Quantity` or functions, not {quantities!r:.100}")
+        raise DataError(f"quantities are a dictionary of `Quantity` or functions, not {quantities!r:.100}")
 
 # %% ../nbs/20_data.ipynb #b0669595
 def _architectures(space:Space, values:list, places) -> list:
