@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from platformdirs import user_cache_dir
 
-from .data import DataError, LabelledData, Quantity, did_you_mean, read_data
+from .data import DataError, LabelledData, Quantity, read_data
 from .spaces import Architecture, Space, SpaceError
+from .targets import did_you_mean
 
 # %% ../nbs/25_datasets.ipynb #e26cf053
 class DatasetError(DataError):

@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['noise_ceiling', 'hop_table', 'extremes', 'random_within', 'train_all', 'candidates', 'trained_table', 'comparison',
-           'verdict', 'run_demo', 'plain_warnings']
+           'verdict', 'run_demo']
 
 # %% ../../nbs/98_demo.ipynb #0ced47de
-import contextlib, shutil, sys, textwrap, warnings
+import contextlib, shutil, textwrap
 from pathlib import Path
 
 import numpy as np, pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from ..cli import plain_warnings
 from ..data import LabelledData, check_writable
 from ..datasets import load_dataset
-from ..estimator import AutoBuild, AutoBuildWarning
+from ..estimator import AutoBuild
 from .mnist1d import curves, train
 from ..plots import (effect_sections, feature_table, plot_architecture, plot_built, plot_features, plot_shift,
                              report)
@@ -186,18 +187,6 @@ def run_demo(
     result = _compare(trained, labelled.table[labelled.table.params<=budget])
     _write_results(folder, ab, question, found, result, trained, labelled, table.arch[0], budget)
     return result['table']
-
-# %% ../../nbs/98_demo.ipynb #5d81689b
-@contextlib.contextmanager
-def plain_warnings():
-    "AutoBuild's warnings as notes in plain words, without the place in the code"
-    def show(message, category, *args, **kwargs):
-        if issubclass(category, AutoBuildWarning): print(f'Note: {message}', file=sys.stderr)
-        else: usual(message, category, *args, **kwargs)
-    with warnings.catch_warnings():
-        warnings.simplefilter('always', AutoBuildWarning)
-        usual, warnings.showwarning = warnings.showwarning, show
-        yield
 
 # %% ../../nbs/98_demo.ipynb #df1a5ebf
 def _made_folder(folder:str) -> Path:
