@@ -7,7 +7,8 @@ __all__ = ['dataset_registry', 'mnist1d_space', 'mnist1d_stem_width', 'mnist1d_c
            'register_dataset', 'load_dataset', 'datasets', 'mnist1d_node_params', 'mnist1d_end_params']
 
 # %% ../nbs/25_datasets.ipynb #72f750e8
-import copy, gzip, hashlib, http.client, importlib.util, io, json, os, pickle, pickletools, re, tarfile, urllib.request
+import ast, copy, gzip, hashlib, http.client, importlib.util, io, json, os, pickle, pickletools, re, tarfile
+import urllib.request, zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
@@ -192,7 +193,7 @@ dataset_registry = {}
 def register_dataset(
     name:str, # The name for `load_dataset`; without a colon
     find:Callable|str|Path, # The path of the file, or a function of name, variant and root (or None) that gives it
-    read:Callable, # Function of that path and the variant that gives `LabelledData`
+    read:Callable, # Function of what `find` gives and of the variant: it gives `LabelledData`
     about:str='', # What the networks do and what the space holds
     labels:dict|None=None, # Metric -> its unit
     source:str='', # Who published the labels, and where
@@ -531,7 +532,7 @@ register_dataset(
             'fa2ff7198dcd71e0b8021ed2ace1c221672c33cc56931b6dff31fda3d044784f'),
     _read_bert, rows=500,
     about='8 language tasks of GLUE, a sample of small BERTs', labels=_bert_labels,
-    source='Serianni and Kalita, 2023; github.com/aaronserianni/training-free-nas', licence='CC-BY-4.0',
+    source='Serianni and Kalita, ACL 2023; github.com/aaronserianni/training-free-nas', licence='CC-BY-4.0',
     note='nine architectures occur twice');
 
 # %% ../nbs/25_datasets.ipynb #f08b50f5
@@ -575,8 +576,75 @@ register_dataset(
     'hat', _find_hat, _read_hat, rows=2000,
     about='translation on 2 devices, a sample of encoder-decoder transformers',
     labels=dict(latency='ms', latency_encoder='ms', latency_decoder='ms'),
-    source='Wang et al., ACL 2020; github.com/mit-han-lab/hardware-aware-transformers', licence='MIT',
+    source='Wang et al., ACL 2020; github.com/mit-han-lab/hardware-aware-transformers',
+    licence='headed MIT, with the text of BSD-2-Clause',
     variants=tuple(_hat_files));
+
+# %% ../nbs/25_datasets.ipynb #0822c2a3
+_autoformer_metrics = {f'{published}_{kind}_acc': f'{data}{suffix}' for published,data in
+                       (('c100', 'cifar100'), ('flower', 'flowers'), ('chaoyang', 'chaoyang'))
+                       for kind,suffix in (('base', ''), ('kd', '_distilled'))}
+
+def _read_autoformer(path:Path, variant:str) -> LabelledData:
+    "AutoFormer's trained vision transformers"
+    with zipfile.ZipFile(path) as archive: content = archive.read('archive/data.pkl')
+    records = _unpickled(path.name, content)
+    stage = dict(layers=[12,13,14], layer=dict(heads=[3,4], mlp_ratio=[3.5,4.]))
+    metrics = pd.DataFrame(records)[list(_autoformer_metrics)].rename(columns=_autoformer_metrics)
+    return LabelledData(Space('autoformer', [stage], dict(hidden_size=[192,216,240])),
+                        [_autoformer_arch(record['arch']) for record in records], metrics)
+
+def _autoformer_arch(arch:dict) -> Architecture:
+    "The architecture of one AutoFormer record"
+    layers = [dict(heads=heads, mlp_ratio=ratio) for heads,ratio
+              in zip(arch['num_heads'], arch['mlp_ratio'], strict=True)]
+    return Architecture([dict(layers=layers)], hidden_size=arch['hidden_dim'])
+
+# %% ../nbs/25_datasets.ipynb #62890517
+register_dataset(
+    'autoformer',
+    _github('lilujunai/Auto-Prox-AAAI24/90ed458eff6948a6f0d23e440a8d21bbec50d091', 'gt_results/gt_autoformer.pth',
+            '712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca'),
+    _read_autoformer, rows=100,
+    about='CIFAR-100, Flowers and Chaoyang, a sample of vision transformers',
+    labels=dict.fromkeys(_autoformer_metrics.values(), '%'),
+    source='Wei et al., AAAI 2024; github.com/lilujunai/Auto-Prox-AAAI24', licence='Apache-2.0');
+
+# %% ../nbs/25_datasets.ipynb #885baa8d
+_dynas_files = {
+    'evoga_acc': '460efa9d68388f0523248c68996738a4cf1580115299c5223386acefd01c2904',
+    'evonsga2_acc_macs': '26382008e3311c93cbb1f8de3310ac69a37c650c9692e032c90e04805e523cbe',
+    'evounsga3_acc_macs_params': 'b24f148a72d2f1bb1b3422a2f7f8a1f21e59bf5d47f033c0945840ac5d78384c',
+    'linasga_acc': '63f986501c47e44f3c7426acbcbf8787662a8aa93683d95461a6f6bb659765f7',
+    'linasnsga2_acc_macs': 'cc49278a179df47e6a8f5906e0bd32a6d2f4d29c0d0424ab0ac14eb4a10f8962'}
+
+def _find_dynas(name:str, variant:str, root=None) -> tuple:
+    "The tables of the five searches"
+    repo = 'IntelLabs/DyNAS-T/251cb5e0083077522eb554691f480ba750e63246'
+    return tuple(_github(repo, f'notebooks/data/mbnv3w10_{search}.csv', sha256)(name, variant, root)
+                 for search,sha256 in _dynas_files.items())
+
+def _read_dynas(paths:tuple, variant:str) -> LabelledData:
+    "What DyNAS-T's searches looked at, one row per network"
+    rows = pd.concat(map(pd.read_csv, paths))
+    rows['architecture'] = [_dynas_arch(ast.literal_eval(text)) for text in rows['Sub-network']]
+    networks = rows.groupby('architecture', sort=False, as_index=False)
+    table = networks.agg(accuracy=('Top-1 Acc (%)', 'mean'), macs=('MACs', 'first'),
+                         params=('Model Parameters', 'first'))
+    return LabelledData.from_frame(_ofa_space('ofa_mbv3', 5, [224]), table)
+
+# %% ../nbs/25_datasets.ipynb #20045217
+def _dynas_arch(network:dict) -> Architecture:
+    "The architecture of one row; lists have room for four layers per stage, of which the first `d` are there"
+    layers = [dict(kernel=kernel, expansion=expansion) for kernel,expansion in zip(network['ks'], network['e'])]
+    return Architecture([dict(layers=layers[4*i:4*i+depth]) for i,depth in enumerate(network['d'])])
+
+register_dataset(
+    'dynas_mbv3', _find_dynas, _read_dynas, rows=2162,
+    about='ImageNet, networks of once-for-all MobileNetV3 that five searches looked at',
+    labels=dict(accuracy='%', macs='count', params='count'),
+    source='github.com/IntelLabs/DyNAS-T, notebooks/data', licence='Apache-2.0',
+    note="accuracy with the supernet's weights; mostly good networks");
 
 # %% ../nbs/25_datasets.ipynb #ef946298
 _ofa_metrics = dict(acc='accuracy', pan_seg_PQ='panoptic_quality', latency_gpu='latency_gpu', latency_cpu='latency_cpu',
