@@ -2,11 +2,11 @@
 import contextlib, json, pickle, shutil, warnings
 from pathlib import Path
 
-import numpy as np, pytest, torch
+import numpy as np, pandas as pd, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from autobuild import Architecture, AutoBuild
-from autobuild.datasets import _read_pickle
+from autobuild.datasets import _read_pickle, _TableReader
 from autobuild.store import write_model
 from doors import damaged, enter, odd, torn
 
@@ -146,3 +146,45 @@ pickles += [pickle.dumps(o) for o in (print, AutoBuild, np.zeros(3))]
 def test_pickles(elsewhere, content):
     with open('file.pickle', 'wb') as file: file.write(content)
     enter('pickle', lambda: _read_pickle(Path('file.pickle')))
+
+class Named:
+    "A class or function of another package in a pickle, or what it gives for arguments, with a state"
+    def __init__(self, module, name, *arguments, **state):
+        self.module, self.name, self.arguments, self.state = module, name, arguments, state.get('state')
+
+def assembled(value):
+    "The bytes that stand for a value in a pickle"
+    if isinstance(value, list): return b'('+b''.join(map(assembled, value))+b'l'
+    if isinstance(value, tuple): return b'('+b''.join(map(assembled, value))+b't'
+    if isinstance(value, dict): return b'('+b''.join(map(assembled, sum(value.items(), ())))+b'd'
+    if not isinstance(value, Named): return pickle.dumps(value, 3)[2:-1] # without its head and end
+    call = assembled(value.arguments)+b'R' if value.arguments else b''
+    state = assembled(value.state)+b'b' if value.state else b''
+    return f'c{value.module}\n{value.name}\n'.encode()+call+state
+
+def dtype(code): return Named('numpy', 'dtype', code, False, True, state=(3, '<', None, None, None, -1, -1, 0))
+def text(values, *shape):
+    state = (1, shape or (len(values),), dtype('O8'), False, values)
+    return Named('numpy.core.multiarray', '_reconstruct', Named('numpy', 'ndarray'), (0,), b'b', state=state)
+def numbers(values):
+    content, shape = np.array(values, '<f8').tobytes(), np.shape(values)
+    return Named('numpy.core.numeric', '_frombuffer', content, dtype('f8'), shape, 'C')
+def index(names):
+    base = 'pandas.core.indexes.base'
+    return Named(base, '_new_Index', Named(base, 'Index'), dict(data=text(names), name=None))
+
+blocks, names = [numbers([[1., 2.], [3., 4.]]), text(['x', 'y'], 1, 2)], [index(['a', 'b']), index(['c'])]
+manager = Named('pandas.core.internals.managers', 'BlockManager', 0, state=([], blocks, names, {}))
+table = assembled(Named('pandas.core.frame', 'DataFrame', 0, state=dict(_data=manager)))+b'.'
+
+def read_table(content):
+    Path('table.pickle').write_bytes(content)
+    return _read_pickle(Path('table.pickle'), _TableReader)
+
+def test_table(elsewhere):
+    pd.testing.assert_frame_equal(read_table(table), pd.DataFrame(dict(a=[1., 2.], b=[3., 4.], c=['x', 'y'])),
+                                  check_dtype=False)
+
+@given(torn(table))
+@settings(max_examples=300)
+def test_torn_table(elsewhere, content): enter('pickle', lambda: read_table(content))
