@@ -38,6 +38,7 @@ def _fetch(name:str, file:str, urls:tuple, sha256:str, root=None) -> Path:
     raise DatasetError(f"data set {name!r} needs the file {file}, and {where}; give the folder that holds it as root=, "
                        "or in the environment variable AUTOBUILD_DATA")
 
+# %% ../nbs/25_datasets.ipynb #7b741d97
 def _inside(folder:Path, file:str) -> Path|None:
     "The path of a file in a folder, or in a folder inside it"
     return next((path for path in (folder/file, *sorted(folder.glob(f'*/{file}'))) if path.is_file()), None)
@@ -96,6 +97,7 @@ class _PlainReader(pickle.Unpickler):
 for _module in 'builtins', '__builtin__':
     _PlainReader.known |= {(_module, 'set'): set, (_module, 'frozenset'): frozenset}
 
+# %% ../nbs/25_datasets.ipynb #a0352287
 def _read_pickle(path:Path, reader:type=_PlainReader):
     "The content of a pickle file; raises `DatasetError` for what the reader does not know"
     try: return _unpickled(path.name, path.read_bytes(), reader)
@@ -248,13 +250,14 @@ def load_dataset(
     return data
 
 # %% ../nbs/25_datasets.ipynb #cd606010
-def _read_entry(entry:DatasetEntry, name:str, path:Path, variant:str) -> LabelledData:
-    "What an entry's reader makes of its file, or a sentence about the file"
+def _read_entry(entry:DatasetEntry, name:str, path:Path|tuple, variant:str) -> LabelledData:
+    "What an entry's reader makes of its file or files, or a sentence about them"
     try: data = entry.read(path, variant)
     except (DataError, SpaceError): raise
     except Exception as e:
-        problem = f"{type(e).__name__}: {e}"
-        raise DatasetError(f"data set {name!r}: {path} does not hold what its reader expects ({problem})") from e
+        problem, files = f"{type(e).__name__}: {e}", path if isinstance(path, tuple) else (path,)
+        where = f"{', '.join(map(str, files))} {'do' if len(files)>1 else 'does'} not hold"
+        raise DatasetError(f"data set {name!r}: {where} what its reader expects ({problem})") from e
     if isinstance(data, LabelledData): return data
     raise DatasetError(f"data set {name!r}: its reader gives `LabelledData`, not {type(data).__name__}")
 
