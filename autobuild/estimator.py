@@ -24,12 +24,15 @@ from .fronts import on_front
 from .graphs.graph_spaces import GraphSpace
 from .importance import block_profile, feature_scores, module_scores, node_scores, score_parts, standalone
 from .mining import mine_modules
+from .forest import Forest
 from .normalization import Shift, label_moments
-from .readouts import Predictor, fit_predictor, new_network, readouts
+from .polynomial import Polynomial, Terms
+from .readouts import Predictor, fit_predictor, new_network, part_names, readouts
 from .spaces import Architecture, Space, SpaceError
 from .store import StoreError, read_model, write_model
 from .targets import Condition, Expression, TargetError
 from .training import Recipe, check_number
+from .warping import Warp
 
 # %% ../nbs/90_estimator.ipynb #c0923740
 class AutoBuildWarning(UserWarning):
@@ -56,6 +59,17 @@ def _recipe(settings):
             raise ValueError(f"there is no setting {name!r}; settings of the training are {known}")
     return Recipe(**settings)
 
+# %% ../nbs/90_estimator.ipynb #dc765c32
+def _checked_weights(weights):
+    "Weights of parts, or None"
+    if weights is None: return None
+    if not isinstance(weights, Mapping) or 'graph' not in weights or not set(weights)<=set(part_names):
+        raise ValueError(f"weights name the parts {list(part_names)}, `graph` among them, such as "
+                         f"dict(graph=.5, polynomial=.5), not {weights!r:.100}")
+    found = {name: check_number(f'the weight of {name}', value, 0, 100) for name,value in weights.items()}
+    if sum(found.values())==0: raise ValueError(f"at least one of the weights is above 0, not {weights!r:.100}")
+    return found
+
 # %% ../nbs/90_estimator.ipynb #c790d5ee
 class AutoBuild:
     "Learns from labelled architectures which parts of a network matter, and builds new networks from them"
@@ -68,7 +82,7 @@ class AutoBuild:
         width:int=16, # Embedding size of a node
         hops:int=4, # GATv2 layers, the paper's
         device:str='cpu', # Where torch computes; `cuda` for a GPU
-        linear:float|None=None, # Share of the linear part, 0 to 1; None finds it from held-out networks
+        weights:dict|None=None, # Of `graph`, `polynomial` and `forest` in a prediction; None finds them
         **recipe, # Settings of the training: steps, warmup, lr, batch, rank_weight, weight_decay
     ):
         self.target, self.recipe, self.device = Expression(target), _recipe(recipe), _device(device)
@@ -78,7 +92,7 @@ class AutoBuild:
         self.n_contexts = check_number('contexts', contexts, 1, 1000, whole=True)
         self.width = check_number('width', width, 1, 4096, whole=True)
         self.hops = check_number('hops', hops, 1, 100, whole=True)
-        self.linear = None if linear is None else check_number('linear', linear, 0, 1)
+        self.weights = _checked_weights(weights)
         self.train, self._predictor = None, None
 
 # %% ../nbs/90_estimator.ipynb #29f9dd80
@@ -146,7 +160,7 @@ def _train(self:AutoBuild, data, progress):
         raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
     readout = self.readout if self.readout in readouts else 'both' # The others are for modules only
     fitted = fit_predictor(Encoder(data.space, self.device), archs, means, self.ensemble, self.width, self.hops,
-                           self.seed, readout=readout, linear=self.linear, recipe=self.recipe, progress=progress)
+                           self.seed, readout=readout, weights=self.weights, recipe=self.recipe, progress=progress)
     self._set(data, labels, archs, *fitted)
     return _about_labels(labels, len(archs), spread)
 
@@ -320,9 +334,13 @@ def _archs(self:AutoBuild, data):
 @patch
 def predict(self:AutoBuild,
     data:LabelledData|list, # Architectures, their one-line forms or configs
-) -> np.ndarray: # One value per architecture, in the target's units
+    interval:float|None=None, # The part of networks whose true value should lie within the limits, such as .9
+) -> np.ndarray|pd.DataFrame: # One value per architecture in the target's units; with `interval` also `low` and `high`
     "The ensemble's prediction: the mean over its members of what the read-out makes of a network"
-    return self.predictor.predict(self._archs(data))
+    archs = self._archs(data)
+    if interval is None: return self.predictor.predict(archs)
+    low, high = self.predictor.interval(archs, check_number('interval', interval, .01, .999))
+    return pd.DataFrame(dict(predicted=self.predictor.predict(archs), low=low, high=high))
 
 # %% ../nbs/90_estimator.ipynb #3fe82f89
 @patch
@@ -351,7 +369,7 @@ def _ingredients(predictor, archs):
     "{name: (networks,) mean over the members} of the prediction, the regressor and the norms of every hop"
     parts = []
     for reading in predictor.read(archs):
-        values = [predictor.shift.rescale(value) for value in (predictor.verdict(reading), reading.y)]
+        values = [predictor.warp.unwarp(value) for value in (predictor.verdict(reading), reading.y)]
         parts.append(torch.stack([value.mean(0) for value in (*values, *reading.z.double())]))
     names = ['prediction', "y'", *(f'hop {hop}' for hop in range(predictor.hops+1))]
     return dict(zip(names, torch.cat(parts, 1).cpu().numpy()))
@@ -477,7 +495,7 @@ class _Columns:
 def _settings(self:AutoBuild):
     "What `AutoBuild(target, **settings)` needs, but for the device"
     return dict(ensemble=self.ensemble, seed=self.seed, readout=self.readout, contexts=self.n_contexts,
-                width=self.width, hops=self.hops, linear=self.linear, **asdict(self.recipe))
+                width=self.width, hops=self.hops, weights=self.weights, **asdict(self.recipe))
 
 @patch
 def _model_of(self:AutoBuild, name):
@@ -665,23 +683,37 @@ def save(self:AutoBuild,
     tensors = {f'net.{name}': tensor for name,tensor in predictor.net.state_dict().items()}
     for kind in ('nodes', 'graphs'):
         tensors[f'{kind}.mean'], tensors[f'{kind}.std'] = getattr(predictor.shift, kind)
+    for name,part in predictor.parts.items():
+        tensors |= {f'{name}.{field}': tensor for field,tensor in part.tensors.items()}
+    tensors['errors'] = torch.as_tensor(predictor.errors)
     heldout = None if self.heldout is None else self.heldout.to_dict()
-    spec = dict(target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
+    spec = dict(blend=predictor.weights, target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
                 data=dict(name=self.train.name, note=self.train.note), heldout=heldout)
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
 
 # %% ../nbs/90_estimator.ipynb #940cbc15
 @patch
-def _restore(self:AutoBuild, data, tensors, heldout):
+def _restore(self:AutoBuild, data, tensors, heldout, blend):
     "Put a saved ensemble in place"
     labels = data.target(str(self.target))
     archs, means, _ = _distinct(data, labels)
     encoder = Encoder(data.space, self.device)
     net = new_network(encoder, self.ensemble, self.width, self.hops, self.seed)
-    net.load_state_dict({name[4:]: tensor for name,tensor in tensors.items() if name.startswith('net.')})
+    net.load_state_dict(_tensors_of(tensors, 'net'))
     shift = Shift(*(self._moments(tensors, kind) for kind in ('nodes', 'graphs')), label_moments(archs, means))
+    terms, kinds = Terms(encoder), dict(polynomial=lambda **found: Polynomial(terms, **found), forest=Forest)
+    moved = {name: tensor.to(self.device) for name,tensor in tensors.items()}
+    parts = {name: kind(**_tensors_of(moved, name)) for name,kind in kinds.items() if name in blend}
     readout = self.readout if self.readout in readouts else 'both'
-    self._set(data, labels, archs, Predictor(net.eval(), shift, encoder, readout), heldout)
+    predictor = Predictor(net.eval(), shift, Warp.fit(means), encoder, terms, parts, blend,
+                          tensors['errors'].numpy(), readout)
+    predictor.predict(archs[:1]) # Raises where anything does not fit
+    self._set(data, labels, archs, predictor, heldout)
+
+def _tensors_of(tensors, part):
+    "The saved tensors of one part, by the names that it knows"
+    start = f'{part}.'
+    return {name.removeprefix(start): tensor for name,tensor in tensors.items() if name.startswith(start)}
 
 @patch
 def _moments(self:AutoBuild, tensors, kind):
@@ -712,7 +744,7 @@ def load(cls:AutoBuild,
         if quantities is None: quantities = getattr(dataset_registry.get(name.partition(':')[0]), 'quantities', {})
         data = read_data(table, space, name=name, quantities=quantities, note=spec['data']['note'])
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
-        self._restore(data, tensors, heldout)
+        self._restore(data, tensors, heldout, spec['blend'])
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as e:
         reason = ' '.join(str(e).split())
         raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason:.1000}") from None

@@ -14,7 +14,6 @@ from fastcore.basics import patch
 from torch import nn
 
 from .encoding import Batch
-from .linear import LinearPart
 
 # %% ../nbs/30_gnn.ipynb #24c16d64
 def _normal(generator:torch.Generator, scale:float, *shape:int) -> nn.Parameter:
@@ -269,11 +268,9 @@ class HopNetwork(nn.Module):
         width:int=16, # Embedding size; the authors use one network of 32
         hops:int=4, # GATv2 layers, the authors' value: an m-hop embedding sees a module of m+1 layers
         seed:int=0, # Fixes the initial parameters
-        places:tuple=(), # Which categories say where a node stands (see `LinearPart`)
     ):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.linear = LinearPart(choices, continuous, places)
         self.embed = FEMLP(choices, continuous, members, generator=generator)
         widths = [len(choices)+continuous]+[width]*hops
         self.layers = nn.ModuleList(GATv2(members, *sizes, residual=hop>1, generator=generator)

@@ -33,7 +33,8 @@ def _alone(predictor, stage, layers, network, readout):
 def _in_contexts(predictor, stage, layers, contexts):
     "Yields (members, some): a chain's modules inside contexts, the mean"
     for readings in zip(*(predictor.read_grid(stage, layers, context) for context in contexts)):
-        yield predictor.shift.rescale(sum(map(predictor.verdict, readings))/len(readings))
+        scores = [predictor.warp.unwarp(predictor.verdict(reading)) for reading in readings]
+        yield sum(scores)/len(scores)
 
 # %% ../nbs/70_importance.ipynb #65fc03cb
 def _has_other_layers(arch, stage):
