@@ -59,7 +59,7 @@ def _recipe(settings):
             raise ValueError(f"there is no setting {name!r}; settings of the training are {known}")
     return Recipe(**settings)
 
-# %% ../nbs/90_estimator.ipynb #dc765c32
+# %% ../nbs/90_estimator.ipynb #2d3c9071
 def _checked_weights(weights):
     "Weights of parts, or None"
     if weights is None: return None
@@ -701,7 +701,8 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
     net = new_network(encoder, self.ensemble, self.width, self.hops, self.seed)
     net.load_state_dict(_tensors_of(tensors, 'net'))
     shift = Shift(*(self._moments(tensors, kind) for kind in ('nodes', 'graphs')), label_moments(archs, means))
-    terms, kinds = Terms(encoder), dict(polynomial=lambda **found: Polynomial(terms, **found), forest=Forest)
+    terms = Terms(encoder)
+    kinds = dict(polynomial=lambda **found: Polynomial(terms, **found), forest=lambda **found: Forest(terms.count, **found))
     moved = {name: tensor.to(self.device) for name,tensor in tensors.items()}
     parts = {name: kind(**_tensors_of(moved, name)) for name,kind in kinds.items() if name in blend}
     readout = self.readout if self.readout in readouts else 'both'

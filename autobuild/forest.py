@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['trees', 'Forest', 'fit_forest']
 
-# %% ../nbs/29_forest.ipynb #c49f9158
+# %% ../nbs/29_forest.ipynb #a2f76fd1
 from dataclasses import dataclass
 
 import numpy as np, torch
 from fastcore.basics import patch
 
-# %% ../nbs/29_forest.ipynb #cb5cae4b
+# %% ../nbs/29_forest.ipynb #d9b51718
 trees = 100 # More change the answers by less than the labels' noise
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    "Regression trees as arrays, (trees, nodes) each"
+    "Regression trees on path terms as arrays, (trees, nodes) each"
+    first:int # Column of the first path term among all terms
     term:torch.Tensor # Which term a node asks about
     threshold:torch.Tensor # Terms up to this go left
     left:torch.Tensor # The next node for those
@@ -29,7 +30,7 @@ def tensors(self:Forest) -> dict: # By name
     "All that is to be saved"
     return {name: getattr(self, name) for name in ('term', 'threshold', 'left', 'right', 'value', 'depth')}
 
-# %% ../nbs/29_forest.ipynb #fac56c97
+# %% ../nbs/29_forest.ipynb #cdcf064b
 @patch
 def __call__(self:Forest,
     counts:torch.Tensor, # (graphs, terms)
@@ -37,13 +38,14 @@ def __call__(self:Forest,
     "The mean over the trees"
     at_node = torch.zeros(len(self.term), len(counts), dtype=torch.long, device=counts.device)
     rows = torch.arange(len(counts), device=counts.device)
+    paths = counts[:,self.first:]
     for _ in range(int(self.depth)):
-        asked = counts[rows, self.term.gather(1, at_node)]
+        asked = paths[rows, self.term.gather(1, at_node)]
         goes_left = asked<=self.threshold.gather(1, at_node)
         at_node = torch.where(goes_left, self.left.gather(1, at_node), self.right.gather(1, at_node))
     return self.value.gather(1, at_node).mean(0)
 
-# %% ../nbs/29_forest.ipynb #e56a38de
+# %% ../nbs/29_forest.ipynb #18826381
 def _arrays(tree, nodes):
     "One tree as arrays of a common length"
     own, count = np.arange(nodes), tree.node_count
@@ -56,20 +58,21 @@ def _arrays(tree, nodes):
     return dict(term=filled(np.where(leaf, 0, tree.feature), 0), threshold=filled(tree.threshold, 0.),
                 left=filled(left, 0), right=filled(right, 0), value=filled(tree.value[:,0,0], 0.))
 
-# %% ../nbs/29_forest.ipynb #498a75aa
+# %% ../nbs/29_forest.ipynb #dc2589f5
 def fit_forest(
     counts:torch.Tensor, # (n, terms) of labelled networks
+    first:int, # Column of the first path term
     labels:np.ndarray, # (n,) standardised labels
     seed:int=0, # Fixes the samples and the terms that each question may choose from
 ) -> tuple: # (Forest, (n,) out-of-bag predictions)
     "Grow a random forest, each question chosen among a third of the terms"
     from sklearn.ensemble import RandomForestRegressor
     grown = RandomForestRegressor(trees, max_features=1/3, oob_score=True, random_state=seed)
-    grown.fit(counts.cpu().numpy(), labels)
+    grown.fit(counts[:,first:].cpu().numpy(), labels)
     nodes = max(tree.tree_.node_count for tree in grown.estimators_)
     found = [_arrays(tree.tree_, nodes) for tree in grown.estimators_]
     tables = {name: torch.as_tensor(np.stack([arrays[name] for arrays in found])) for name in found[0]}
     depth = torch.tensor(max(tree.get_depth() for tree in grown.estimators_))
     tables['value'] = tables['value'].float()
-    forest = Forest(**{name: table.to(counts.device) for name,table in tables.items()}, depth=depth)
+    forest = Forest(first, **{name: table.to(counts.device) for name,table in tables.items()}, depth=depth)
     return forest, grown.oob_prediction_

@@ -144,7 +144,7 @@ def predict(self:Predictor,
     "The mean over the members"
     return self.members(archs).mean(0)
 
-# %% ../nbs/65_readouts.ipynb #b6739607
+# %% ../nbs/65_readouts.ipynb #439b4069
 @patch
 def interval(self:Predictor,
     archs:list, # Networks of the space, or `Candidates`
@@ -222,10 +222,10 @@ def _fit_parts(terms, batch, scaled, rows, wanted, seed):
     every = np.arange(len(scaled))
     folds = [np.setdiff1d(every, kept) for kept in rows]
     if 'polynomial' in wanted: found['polynomial'] = fit_polynomial(terms, counts, scaled, folds, seed)
-    if 'forest' in wanted and terms.wired: found['forest'] = fit_forest(counts[:,terms.count:], scaled, seed)
+    if 'forest' in wanted and terms.wired: found['forest'] = fit_forest(counts, terms.count, scaled, seed)
     return {name: part for name,(part,_) in found.items()}, {name: said for name,(_,said) in found.items()}
 
-# %% ../nbs/65_readouts.ipynb #098b8ed3
+# %% ../nbs/65_readouts.ipynb #286a4670
 part_names = ('graph', 'polynomial', 'forest')
 
 def _blend(scaled, graph, said, weights):
