@@ -11,12 +11,13 @@ if TYPE_CHECKING: # Editors read the names here; at run time each is imported wh
     from .datasets import datasets, load_dataset, register_dataset
     from .estimator import AutoBuild
     from .graphs.graph_spaces import operation_space
+    from .measuring import measure
     from .readouts import readouts
     from .spaces import Architecture, Space
 
 _homes = dict(
     Architecture='spaces', AutoBuild='estimator', LabelledData='data', Quantity='data', Space='spaces',
-    datasets='datasets', load_dataset='datasets', operation_space='graphs.graph_spaces', read_data='data',
+    datasets='datasets', load_dataset='datasets', measure='measuring', operation_space='graphs.graph_spaces', read_data='data',
     readouts='readouts', register_dataset='datasets')
 _importers = ['graphs.networks', 'graphs.onnx_files'] # Give `Architecture` its `from_torch` and `from_onnx`, as
 # `design` gives every `Space` its `design`
