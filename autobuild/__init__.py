@@ -17,8 +17,8 @@ if TYPE_CHECKING: # Editors read the names here; at run time each is imported wh
 
 _homes = dict(
     Architecture='spaces', AutoBuild='estimator', LabelledData='data', Quantity='data', Space='spaces',
-    datasets='datasets', load_dataset='datasets', measure='measuring', operation_space='graphs.graph_spaces', read_data='data',
-    readouts='readouts', register_dataset='datasets')
+    datasets='datasets', load_dataset='datasets', measure='measuring', operation_space='graphs.graph_spaces',
+    read_data='data', readouts='readouts', register_dataset='datasets')
 _importers = ['graphs.networks', 'graphs.onnx_files'] # Give `Architecture` its `from_torch` and `from_onnx`, as
 # `design` gives every `Space` its `design`
 _with_importers = {'Architecture', 'AutoBuild', 'LabelledData', 'operation_space'}
