@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['noise', 'most_candidates', 'most_designed', 'network_terms', 'covariances', 'informative']
 
-# %% ../nbs/22_design.ipynb #7deb220e
+# %% ../nbs/22_design.ipynb #9272495e
 import numpy as np, torch
 from fastcore.basics import patch
 
@@ -13,7 +13,7 @@ from .encoding import Encoder
 from .linear import LinearPart, curve_terms
 from .spaces import Architecture, Space, SpaceError, _whole
 
-# %% ../nbs/22_design.ipynb #3b882b8a
+# %% ../nbs/22_design.ipynb #437fac71
 def network_terms(
     space:Space, # Whose terms
     archs:list, # Its networks
@@ -33,7 +33,7 @@ def network_terms(
         levels.append(csc_matrix((amounts, (graphs, columns)), shape=(len(archs), columns.max()+1)))
     return hstack(levels, format='csc')
 
-# %% ../nbs/22_design.ipynb #2ca6d706
+# %% ../nbs/22_design.ipynb #6e438c3a
 def covariances(
     terms, # (networks, terms) sparse by columns, as `network_terms` gives them
 ) -> np.ndarray: # (networks, networks)
@@ -47,7 +47,7 @@ def covariances(
     distances = (squares[:,None]+squares-2*inner)/scale
     return inner/scale/2 + np.exp(-distances.clip(min=0)/4)/2
 
-# %% ../nbs/22_design.ipynb #95927e10
+# %% ../nbs/22_design.ipynb #eb132aad
 noise = .03 # Of a measurement, the variance of labels being 1; see the comparison below
 
 def informative(
@@ -73,7 +73,7 @@ def informative(
         chosen.append(best)
     return chosen
 
-# %% ../nbs/22_design.ipynb #6b01e0f2
+# %% ../nbs/22_design.ipynb #d72d6f7a
 most_candidates = 1000 # Drawn, and compared with each other
 most_designed = 200 # Beyond these the rest is drawn at random, which by then is as good
 
@@ -96,7 +96,7 @@ def design(self:Space,
     known = set(designed)
     return designed+[arch for arch in every if arch not in known][:n-len(designed)]
 
-# %% ../nbs/22_design.ipynb #7a3f1d9f
+# %% ../nbs/22_design.ipynb #b7a19b79
 def _checked_pool(space:Space, pool:list, n:int, seed:int) -> list:
     "Given networks in random order, at least n distinct ones"
     is_list = hasattr(pool, '__len__') and getattr(pool, 'ndim', 1)==1

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['fields', 'append_record', 'read_records', 'MeasureWarning', 'measure', 'read_measured']
 
-# %% ../nbs/24_measuring.ipynb #faddc6e7
+# %% ../nbs/24_measuring.ipynb #a83a3d43
 import hashlib, inspect, json, math, multiprocessing, os, pickle, platform, re, socket, sys, threading, time, traceback
 import warnings
 from concurrent.futures import BrokenExecutor, TimeoutError
@@ -20,7 +20,7 @@ from . import __version__
 from .data import DataError, LabelledData, _architectures, _not_written
 from .spaces import Architecture, Space, _whole
 
-# %% ../nbs/24_measuring.ipynb #a9f8c743
+# %% ../nbs/24_measuring.ipynb #883162ac
 def _lock(file):
     "Wait until no other process writes to an open file; closing it frees it"
     with suppress(ImportError, OSError): # Windows, and file systems without locks
@@ -43,7 +43,7 @@ def append_record(
             os.fsync(file.fileno())
     except OSError as e: raise DataError(f"{_not_written(path, e)}; not kept is {json.dumps(record)}") from None
 
-# %% ../nbs/24_measuring.ipynb #9047064f
+# %% ../nbs/24_measuring.ipynb #258b298d
 def read_records(
     path:str|Path, # The log
 ) -> list: # Dictionaries, none where there is no file
@@ -57,7 +57,7 @@ def read_records(
         with suppress(ValueError, RecursionError): records.append(json.loads(line))
     return [record for record in records if isinstance(record, dict)]
 
-# %% ../nbs/24_measuring.ipynb #6b366d1d
+# %% ../nbs/24_measuring.ipynb #092cbec8
 fields = ('architecture', 'seed', 'error', 'seconds', 'attempts', 'host', 'time', 'versions', 'function', 'space')
 
 def _metrics(result, metric:str) -> dict:
@@ -77,7 +77,7 @@ def _finite(name:str, value) -> float:
     what = f"an array of shape {tuple(shape)}" if shape else f'{value!r:.60}'
     raise ValueError(f"{name} is {what}; the function must give a finite number, or a dictionary of finite numbers")
 
-# %% ../nbs/24_measuring.ipynb #39d4aa70
+# %% ../nbs/24_measuring.ipynb #1ecac451
 _child = {} # In the child: the function, or the problem with it
 
 def _end_with(parent:int):
@@ -91,7 +91,7 @@ def _start_child(packed:bytes, parent:int):
     "In the child, first of all: unpack the function"
     _end_with(parent)
     try: _child['function'] = pickle.loads(packed)
-    except Exception as e: _child['problem'] = _said(e)
+    except Exception as e: _child['problem'] = _said(e.with_traceback(None))
 
 def _problem() -> str|None:
     "In the child: why the function could not be unpacked"
@@ -102,11 +102,14 @@ def _said(error:BaseException) -> str:
     try: text = ' '.join(str(error).split())
     except Exception: text = ''
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1] if frames else None
-    place = f' ({last.name if last.filename[:1]=="<" else Path(last.filename).name}, line {last.lineno})' if last else ''
-    return f"{type(error).__name__}{': '*bool(text)}{text[:300]}{place}"
+    said = f"{type(error).__name__}{': '*bool(text)}{text[:300]}"
+    if not frames: return said
+    last = frames[-1]
+    sent = last.filename.startswith('<') # A function that was sent by value has no file
+    file = last.name if sent else Path(last.filename).name
+    return f'{said} ({file}, line {last.lineno})'
 
-# %% ../nbs/24_measuring.ipynb #6d2116cc
+# %% ../nbs/24_measuring.ipynb #e776e80e
 def _measured(arch, keywords:dict, metric:str) -> dict:
     "In the child: the metrics of a network or the error, and how it was measured"
     start = time.perf_counter()
@@ -126,7 +129,7 @@ def _circumstances(seconds:float) -> dict:
     return dict(seconds=round(seconds, 3), host=socket.gethostname(), versions=', '.join(versions),
                 time=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
-# %% ../nbs/24_measuring.ipynb #3157ef3f
+# %% ../nbs/24_measuring.ipynb #4e25bcda
 _worker = threading.local() # Of each thread: its child, as an executor, and the function that the child knows
 
 def _start(packed:bytes) -> str|None:
@@ -147,7 +150,7 @@ def _stop():
     if getattr(_worker, 'child', None) is not None: _worker.child.shutdown(kill_workers=True)
     _worker.child = _worker.packed = None
 
-# %% ../nbs/24_measuring.ipynb #9d1bdeb0
+# %% ../nbs/24_measuring.ipynb #86411378
 def _attempt(packed:bytes, arch, keywords:dict, metric:str, timeout:float|None) -> dict:
     "What one attempt at a measurement gives: metrics, or an error"
     problem = _start(packed)
@@ -174,7 +177,7 @@ def _measurement(packed:bytes, arch, seed:int, keywords:dict, metric:str, timeou
         if 'error' not in outcome: break
     return dict(architecture=str(arch), seed=seed, **outcome, attempts=attempt)
 
-# %% ../nbs/24_measuring.ipynb #84a88523
+# %% ../nbs/24_measuring.ipynb #7adf3152
 def _records(tasks:list, arguments:tuple, jobs:int|None):
     "The records of (network, seed, keywords) as they are ready, in any order"
     from joblib import Parallel, delayed, effective_n_jobs
@@ -190,7 +193,7 @@ def _records(tasks:list, arguments:tuple, jobs:int|None):
         with closing(parallel(calls)) as records: yield from records
     finally: _stop() # The child of this process, where it was the worker
 
-# %% ../nbs/24_measuring.ipynb #04d45f39
+# %% ../nbs/24_measuring.ipynb #114feca2
 class MeasureWarning(UserWarning):
     "Some measurements failed"
 
@@ -206,14 +209,14 @@ def _checked_records(path, about:dict) -> list:
     for i,record in enumerate(records, 1):
         for field in ('architecture', 'seed', 'function', 'space'):
             if field in record: continue
-            raise DataError(f"file {path}: record {i} has no {field!r}, so `measure` did not write it; use another path")
+            raise DataError(f"file {path}: record {i} has no {field!r}, so it is none of `measure`; give another path")
         for what,value in about.items():
             if record[what]==value: continue
             raise DataError(f"file {path} holds measurements of another {what}, {record[what]!r:.80}, "
                             f"not {value!r:.80}; give another path")
     return records
 
-# %% ../nbs/24_measuring.ipynb #5e715d01
+# %% ../nbs/24_measuring.ipynb #024f78c5
 def _packed(f, keywords:dict) -> bytes:
     "A measuring function as bytes that another process can unpack"
     from joblib.externals.loky.backend.reduction import dumps # Functions of a notebook or a script, too
@@ -228,7 +231,7 @@ def _takes_seed(f) -> bool:
     try: return 'seed' in inspect.signature(f).parameters
     except (TypeError, ValueError): return False
 
-# %% ../nbs/24_measuring.ipynb #a71541ba
+# %% ../nbs/24_measuring.ipynb #ae0e6d9f
 def _check_numbers(jobs, timeout, metric):
     "Refuse what is no number of workers, no seconds, no name"
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or not jobs):
@@ -239,7 +242,7 @@ def _check_numbers(jobs, timeout, metric):
     if not isinstance(metric, str) or not metric or metric in fields:
         raise DataError(f"metric is a name other than {', '.join(fields)}, not {metric!r:.60}")
 
-# %% ../nbs/24_measuring.ipynb #5fd9ff45
+# %% ../nbs/24_measuring.ipynb #7e1635a7
 def measure(
     space:Space, # The space of the networks
     archs:list, # Architectures, their one-line forms, or their configs; each is measured once, or `repeats` times
@@ -264,7 +267,7 @@ def measure(
     _write_records(path, about, todo, (packed, metric, timeout, retries), jobs, progress)
     return _labels(space, path, _checked_records(path, about), [(str(arch), s) for arch in archs for s in seeds])
 
-# %% ../nbs/24_measuring.ipynb #f889e5be
+# %% ../nbs/24_measuring.ipynb #8c906c20
 def _checked_archs(space:Space, archs) -> list:
     "The distinct networks to measure"
     if not isinstance(space, Space): raise DataError(f"space is a `Space`, not {str(space)[:60]!r}")
@@ -289,9 +292,9 @@ def _write_records(path, about:dict, todo:list, arguments:tuple, jobs, progress:
                 if failed: bar.set_postfix(failed=failed, refresh=False)
                 bar.update()
     except BrokenExecutor: # joblib's, not a child
-        raise DataError(f"a worker has ended; what it had finished is in {path}, call `measure` again to go on") from None
+        raise DataError(f"a worker has ended; what it had finished is in {path}; measure again to go on") from None
 
-# %% ../nbs/24_measuring.ipynb #fd03b128
+# %% ../nbs/24_measuring.ipynb #fb43bcbb
 def _labels(space:Space, path, records:list, wanted:list) -> LabelledData:
     "The finished measurements among those wanted, (architecture, seed), as data; a warning tells of the others"
     finished, errors = {}, {}
@@ -310,7 +313,7 @@ def _labels(space:Space, path, records:list, wanted:list) -> LabelledData:
     table = pd.DataFrame(rows)
     return LabelledData(space, list(table.pop('architecture')), table, Path(path).stem)
 
-# %% ../nbs/24_measuring.ipynb #61fd5dc9
+# %% ../nbs/24_measuring.ipynb #bd730251
 def read_measured(
     path:str|Path, # The log that `measure` wrote
     space:Space, # The space of its networks

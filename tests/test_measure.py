@@ -117,7 +117,8 @@ def test_full_disk(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), 'script', full)
     process = started(tmp_path, 'return len(arch.rows)')
     error = process.communicate(timeout=60)[1].strip().splitlines()[-1]
-    assert process.returncode!=0 and 'DataError: file log.jsonl cannot be written: File too large; not kept is {' in error
+    assert process.returncode!=0
+    assert 'DataError: file log.jsonl cannot be written: File too large; not kept is {' in error
     kept = read_records(tmp_path/'log.jsonl')
     lost = json.loads(error[error.index('not kept is ')+12:])
     assert len(kept)>1 and lost['architecture'] not in [record['architecture'] for record in kept]
@@ -129,9 +130,9 @@ troubles = {
     "raise KeyError('kernel')": "KeyError: 'kernel' (", 'sys.exit(2)': 'SystemExit: 2',
     'os._exit(3)': 'its process ended', 'os.kill(os.getpid(), 11)': 'its process ended, SIGSEGV',
     'os.abort()': 'its process ended, SIGABRT', 'return': 'accuracy is None', "return 'good'": "accuracy is 'good'",
-    "return float('nan')": 'accuracy is nan', 'return [.5, .6]': 'accuracy is [0.5, 0.6]', 'return {}': 'accuracy is {}',
-    "return dict(seconds=1)": "cannot be called 'seconds'", 'return 1/0': 'ZeroDivisionError', 'return time': 'accuracy is',
-    "return dict(a=1, b='x')": "b is 'x'", 'raise Exception': 'Exception'}
+    "return float('nan')": 'accuracy is nan', 'return [.5, .6]': 'accuracy is [0.5, 0.6]',
+    'return {}': 'accuracy is {}', 'return dict(seconds=1)': "cannot be called 'seconds'", 'return time': 'accuracy is',
+    'return 1/0': 'ZeroDivisionError', "return dict(a=1, b='x')": "b is 'x'", 'raise Exception': 'Exception'}
 
 def test_every_trouble(tmp_path):
     "Each is recorded as failed, and the networks after it are measured"
@@ -148,7 +149,8 @@ def test_every_trouble(tmp_path):
 
 def sleeps(arch):
     "A function that starts a process, and both hang"
-    subprocess.Popen([sys.executable, '-c', 'import os, time; open(f"{os.getpid()}.child", "w"); time.sleep(600)']).wait()
+    code = 'import os, time; open(f"{os.getpid()}.child", "w"); time.sleep(600)'
+    subprocess.Popen([sys.executable, '-c', code]).wait()
 
 def test_timeout_ends_all_that_was_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -167,13 +169,14 @@ def test_loading_takes_no_time(tmp_path, monkeypatch):
     from slow_library import f
     assert len(measure(space, archs[:2], f, timeout=1, progress=False))==2
     (tmp_path/'slow_library.py').unlink()
-    with pytest.raises(DataError, match="the function cannot be unpacked: ModuleNotFoundError: No module named 'slow_l"):
+    with pytest.raises(DataError, match="function cannot be unpacked: ModuleNotFoundError: No module named 'slow_lib"):
         measure(space, archs[:3], f, progress=False)
 
 def depth(arch, seed=0): return dict(depth=len(arch.rows), seed_seen=seed)
 
 def check_cluster(folder):
-    "Measure with what joblib is configured to"
+    "Measure with what joblib is configured to; the function travels by value, as that of a script does"
+    def depth(arch, seed): return dict(depth=len(arch.rows), seed_seen=seed)
     with warnings.catch_warnings():
         warnings.simplefilter('error', MeasureWarning)
         data = measure(space, archs, depth, folder/'log.jsonl', timeout=60, repeats=2, progress=False)
@@ -192,7 +195,8 @@ def test_ray(tmp_path):
     "On two workers"
     joblib, ray = pytest.importorskip('joblib'), pytest.importorskip('ray')
     from ray.util.joblib import register_ray
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try: ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address='127.0.0.1')
+    except Exception as e: pytest.skip(f'Ray does not start on this machine: {e}')
     register_ray()
     try:
         with joblib.parallel_config(backend='ray', n_jobs=2): check_cluster(tmp_path)
@@ -208,10 +212,12 @@ def log(tmp_path_factory):
     measure(space, archs[:2], depth, path, progress=False)
     return path
 
-@given(value=odd, name=st.sampled_from(['archs', 'path', 'jobs', 'timeout', 'retries', 'repeats', 'seed', 'metric', 'f']))
+names = st.sampled_from('archs f path jobs timeout retries repeats seed metric'.split())
+
+@given(value=odd, name=names)
 def test_measure_arguments(log, value, name):
     "Nothing is left to measure, so only arguments are tried"
-    if name in ('repeats', 'seed') and value not in (0, 1): value = -1 if isinstance(value, int) else value
+    if name in ('repeats', 'seed') and isinstance(value, int) and value>2: value = -value
     arguments = dict(dict(archs=archs[:2], f=depth, path=log, progress=False), **{name: value})
     enter('measure', lambda: measure(space, **arguments))
 
