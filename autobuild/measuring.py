@@ -95,6 +95,7 @@ def _start_child(packed:bytes, parent:int):
     try: _child['function'] = pickle.loads(packed)
     except Exception as e: _child['problem'] = _said(e.with_traceback(None))
 
+# %% ../nbs/24_measuring.ipynb #98cba14e
 def _problem() -> str|None:
     "In the child: why the function could not be unpacked"
     return _child.get('problem')
@@ -193,6 +194,7 @@ def _attempt(packed:bytes, arch, keywords:dict, metric:str, timeout:float|None) 
     _stop()
     return dict(error=error, **_circumstances(time.perf_counter()-start))
 
+# %% ../nbs/24_measuring.ipynb #41f3c4f2
 def _measurement(packed:bytes, arch, seed:int, keywords:dict, metric:str, timeout, retries:int, parent:int) -> dict:
     "The record of one measurement, made wherever joblib has this run"
     if os.getppid()==parent and not hasattr(_worker, 'follows'):
