@@ -11,14 +11,16 @@ if TYPE_CHECKING: # Editors read the names here; at run time each is imported wh
     from .datasets import datasets, load_dataset, register_dataset
     from .estimator import AutoBuild
     from .graphs.graph_spaces import operation_space
+    from .measuring import measure
     from .readouts import readouts
     from .spaces import Architecture, Space
 
 _homes = dict(
     Architecture='spaces', AutoBuild='estimator', LabelledData='data', Quantity='data', Space='spaces',
-    datasets='datasets', load_dataset='datasets', operation_space='graphs.graph_spaces', read_data='data',
-    readouts='readouts', register_dataset='datasets')
-_importers = ['graphs.networks', 'graphs.onnx_files'] # These give `Architecture` its `from_torch` and `from_onnx`
+    datasets='datasets', load_dataset='datasets', measure='measuring', operation_space='graphs.graph_spaces',
+    read_data='data', readouts='readouts', register_dataset='datasets')
+_importers = ['graphs.networks', 'graphs.onnx_files'] # Give `Architecture` its `from_torch` and `from_onnx`, as
+# `design` gives every `Space` its `design`
 _with_importers = {'Architecture', 'AutoBuild', 'LabelledData', 'operation_space'}
 
 __all__ = ['__version__', *_homes]
@@ -28,7 +30,7 @@ def __dir__(): return sorted({*globals(), *_homes})
 def __getattr__(name):
     "Import a public name when it is first asked for"
     if name not in _homes: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for home in _importers if name in _with_importers else []: import_module(f'{__name__}.{home}')
+    for home in ['design', *(_importers if name in _with_importers else [])]: import_module(f'{__name__}.{home}')
     value = getattr(import_module(f'{__name__}.{_homes[name]}'), name)
     globals()[name] = value
     return value

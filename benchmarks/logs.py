@@ -1,25 +1,10 @@
 "Records of long measurements, JSON lines and CSV tables: written as soon as measured, and readable after any crash."
-import csv, io, json
+import csv, io
 from pathlib import Path
 
 import pandas as pd
 
-def read(path):
-    "Every whole record of a log; a line that a crash tore is left out"
-    path, records = Path(path), []
-    for line in path.read_bytes().split(b'\n') if path.exists() else []:
-        try: record = json.loads(line)
-        except ValueError: continue
-        if isinstance(record, dict): records.append(record)
-    return records
-
-def append(path, **record):
-    "Add one record, on a line of its own even where the last line is torn"
-    with open(path, 'a+b') as file: # what is written goes to the end, wherever the file was read
-        size = file.seek(0, 2)
-        file.seek(max(size-1, 0))
-        torn = size and file.read(1)!=b'\n'
-        file.write(b'\n'*bool(torn) + json.dumps(record).encode() + b'\n')
+from autobuild.measuring import append_record as append, read_records as read # Of logs, as `measure` has them
 
 def read_table(path, columns=()):
     "The whole rows of a CSV table, or none under these columns; a row without its line break may be torn: left out"
