@@ -34,12 +34,14 @@ class Value:
 
 # %% ../../nbs/15_networks.ipynb #eb92a896
 _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cast_like chunk clone contiguous
-    dequantize_linear detach dropout expand expand_as feature_dropout flatten gather_nd getitem hsplit identity
+    dequantize_linear detach dropout expand expand_as feature_alpha_dropout feature_dropout fill flatten gather_nd
+    getitem hsplit identity
     lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
     real repeat repeat_interleave reshape reshape_as select sequence_at slice split split_with_sizes squeeze swapaxes
     T t tensor_split tile to to_copy transpose type_as unbind unflatten unsafe_chunk unsafe_split unsafe_view unsqueeze
-    view view_as vsplit'''.split())
+    view view_as view_as_complex view_as_real vsplit zero'''.split())
 _copies = {'clone', 'repeat', 'repeat_interleave', 'tile', 'to_copy', 'cast'}
+_blank = set('empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like'.split())
 
 # %% ../../nbs/15_networks.ipynb #32cba257
 class _Flow:
@@ -59,6 +61,7 @@ class _Flow:
         moves, reads = value.name in _moves, value.reads
         shared = reads and (value.writes or moves and value.name not in _copies)
         live = [i for i in reads if self._depends[i] or self._storage[i] in self._last_writer]
+        if value.name in _blank: live = []
         sources = sorted(set().union(*map(self.behind, live[:1] if moves else live)))
         self._depends.append(value.name=='input' or bool(live))
         if not self._depends[number]: value = _as_constant(value, [self.values[i] for i in reads])
@@ -104,7 +107,7 @@ def _size(sizes:tuple|int|str) -> str:
 
 # %% ../../nbs/15_networks.ipynb #3c03aa27
 _recurrent = [kind+end for kind in ('lstm', 'gru', 'rnn_tanh', 'rnn_relu') for end in ('', '_cell')]
-_channels_last = {*_recurrent, 'embedding', 'layer_norm', 'linear', 'matmul', 'rms_norm',
+_channels_last = {*_recurrent, 'embedding', 'grouped_matmul', 'layer_norm', 'linear', 'matmul', 'rms_norm',
                   'scaled_dot_product_attention'}
 _channels_second = re.compile(r'(conv|conv_transpose|(max|avg|lp|adaptive_max|adaptive_avg)_pool|upsample_\w*?)\dd$|'
                               r'global_|batch_norm|instance_norm|group_norm|pixel_|upsample')
@@ -155,7 +158,7 @@ def _macs(value:Value, values:list) -> int:
     "Multiply-accumulates of one operation"
     name, shapes = value.name, [values[i].shape for i in value.reads]
     if name.startswith('conv') and len(shapes)>1: return _conv_macs(value, *shapes[:2])
-    if name in ('linear', 'matmul') and shapes[0]:
+    if name in ('grouped_matmul', 'linear', 'matmul') and shapes[0]:
         return math.prod(value.shape)*value.attributes.get('inner', shapes[0][-1])
     if name=='scaled_dot_product_attention' and len(shapes)>2:
         query, key, content = shapes[:3]
@@ -287,9 +290,14 @@ def _fold_silu(graph, node:int):
     "x * sigmoid(x)"
     product = _only_reader(graph, node)
     if not (_is(graph, node, 'sigmoid') and _is(graph, product, 'mul')): return
-    if set(graph.pred[product])!={node, *graph.pred[node]}: return
+    if set(graph.pred[product])!={node, *graph.pred[node]} or _is_half(graph, node): return
     _absorb(graph, node, product)
     graph.nodes[product]['op'] = 'silu'
+
+def _is_half(graph, node:int) -> bool:
+    "Whether a node reads half of the channels that its only source gives"
+    source = _only_source(graph, node)
+    return source is not None and 2*graph.nodes[node]['out_channels']==graph.nodes[source]['out_channels']
 
 # %% ../../nbs/15_networks.ipynb #7783c2bb
 def _scales(graph, nodes, reader:int) -> list:
@@ -328,7 +336,7 @@ def _fold_attention(graph, node:int):
     mix = _only_reader(graph, node)
     if not (_is(graph, node, 'softmax') and _is(graph, mix, 'matmul')): return
     inside, compare = [node], _only_source(graph, node)
-    while _is(graph, compare, 'mul', 'div', 'add', 'where') and _only_reader(graph, compare)==inside[-1]:
+    while _is(graph, compare, 'mul', 'div', 'add', 'where', 'tanh') and _only_reader(graph, compare)==inside[-1]:
         inside.append(compare)
         compare = _only_source(graph, compare)
     if not (_is(graph, compare, 'matmul') and _only_reader(graph, compare)==inside[-1]): return
@@ -339,10 +347,175 @@ def _fold_attention(graph, node:int):
     attention.update(op='scaled_dot_product_attention', in_channels=channels, out_channels=channels,
                      out_size=max(1, attention['out_size']//attention['heads']))
 
+# %% ../../nbs/15_networks.ipynb #554099ff
+def _tree(graph, end:int, operations:set) -> tuple:
+    "(nodes that compute `end` and nothing else, what they read): back from `end` through some operations"
+    inside, leaves, front = [end], set(), list(graph.pred[end])
+    while front:
+        node = front.pop()
+        inner = graph.nodes[node]['op'] in operations and not graph.nodes[node]['weights']
+        if not inner or _only_reader(graph, node) is None: leaves.add(node)
+        else:
+            inside.append(node)
+            front += graph.pred[node]
+    return inside, leaves
+
+def _become(graph, nodes:list, end:int, **changes):
+    "Absorb some nodes into the last of them, which changes its columns"
+    for node in nodes:
+        if node!=end: _absorb(graph, node, end)
+    graph.nodes[end].update(changes)
+
+# %% ../../nbs/15_networks.ipynb #276cf72c
+def _fold_tanh_gelu(graph, node:int):
+    "x * (1 + tanh(sqrt(2/pi) * (x + .044715 x^3))) / 2"
+    plus_one = _only_reader(graph, node) if _is(graph, node, 'tanh') else None
+    product = _only_reader(graph, plus_one) if _is(graph, plus_one, 'add') else None
+    if not _is(graph, product, 'mul'): return
+    inside, leaves = _tree(graph, product, {'mul', 'add', 'pow', 'tanh'})
+    operations = Counter(graph.nodes[i]['op'] for i in inside)
+    # Without a power, the cube is two products
+    products = operations['mul']-(0 if operations['pow'] else 2)
+    if len(leaves)!=1 or (operations['add'], operations['tanh'])!=(2, 1) or products not in (3, 4): return
+    last = _only_reader(graph, product)
+    if products==3: # The half comes last
+        if not (_is(graph, last, 'mul', 'div') and _only_source(graph, last)==product): return
+        inside, product = [*inside, last], last
+    _become(graph, inside, product, op='gelu')
+
+# %% ../../nbs/15_networks.ipynb #a5ab8f49
+_turns = [dict(add=1, mul=2, cat=1, neg=1), dict(cat=1, mul=4, add=1, sub=1), dict(cat=1, mul=4, add=2)]
+
+def _fold_rotary(graph, node:int):
+    "Pairs of channels turned by the angle of their position"
+    if not _is(graph, node, 'add', 'cat'): return
+    inside, leaves = _tree(graph, node, {'add', 'cat', 'mul', 'neg', 'sub'})
+    if Counter(graph.nodes[i]['op'] for i in inside) not in _turns: return
+    read = [leaf for i in inside for leaf in graph.pred[i] if leaf in leaves]
+    turned, times = Counter(read).most_common(1)[0]
+    # The others are sine and cosine, where positions are an input
+    if times<3 or len(leaves)>3: return
+    _become(graph, inside, node, op='rotary_embedding', **_over_heads(graph.nodes[node]))
+
+def _over_heads(columns:dict) -> dict:
+    "Channels and size of a node whose channels are spread over heads"
+    channels = columns['out_channels']*columns['heads']
+    return dict(in_channels=channels, out_channels=channels, out_size=max(1, columns['out_size']//columns['heads']))
+
+# %% ../../nbs/15_networks.ipynb #87c56b99
+def _fold_rms_norm(graph, node:int):
+    "x / sqrt(mean(x^2) + epsilon), times weights"
+    if not _is(graph, node, 'rsqrt', 'sqrt', 'pow'): return
+    inside = [node]
+    for operations in (('add',), ('mean', 'global_avg_pool'), ('pow', 'mul')):
+        before = _only_source(graph, inside[-1])
+        if not _is(graph, before, *operations) or _only_reader(graph, before)!=inside[-1]: return
+        inside.append(before)
+    normed, end = _only_source(graph, inside[-1]), _only_reader(graph, node)
+    if _is(graph, end, 'reciprocal'): inside, end = [*inside, end], _only_reader(graph, end)
+    if not _is(graph, end, 'mul', 'div') or normed not in graph.pred[end]: return
+    scaled = _only_reader(graph, end)
+    if _is(graph, scaled, 'mul') and _only_source(graph, scaled)==end and graph.nodes[scaled]['weights']:
+        inside, end = [*inside, end], scaled
+    _become(graph, inside, end, op='rms_norm')
+    _center(graph, end)
+
+def _center(graph, node:int):
+    "Root mean square normalisation of centred values is layer normalisation"
+    centred = _only_source(graph, node)
+    if not _is(graph, centred, 'sub') or _only_reader(graph, centred)!=node: return
+    means = [i for i in graph.pred[centred] if _is(graph, i, 'mean', 'global_avg_pool')]
+    if len(means)!=1 or _only_reader(graph, means[0])!=centred: return
+    if set(graph.pred[centred])-{means[0]}!=set(graph.pred[means[0]]): return
+    _become(graph, [*means, centred], node, op='layer_norm')
+    shifted = _only_reader(graph, node)
+    if _is(graph, shifted, 'add') and _only_source(graph, shifted)==node and graph.nodes[shifted]['weights']:
+        _become(graph, [node], shifted, op='layer_norm')
+
+# %% ../../nbs/15_networks.ipynb #9d19ab5a
+_gates = dict(silu='swiglu', gelu='geglu', sigmoid='glu', relu='reglu')
+
+def _fold_gate(graph, node:int):
+    "The activation of some channels times as many others"
+    product = _only_reader(graph, node)
+    if not (_is(graph, node, *_gates) and _is(graph, product, 'mul') and len(graph.pred[node])==1): return
+    gate, others = _only_source(graph, node), set(graph.pred[product])-{node}
+    if len(others)!=1: return
+    other = others.pop()
+    halves = gate==other and _is_half(graph, node)
+    two_layers = _is(graph, gate, 'linear') and _is(graph, other, 'linear') and gate!=other
+    if not halves and not (two_layers and set(graph.pred[gate])==set(graph.pred[other])): return
+    _become(graph, [node], product, op=_gates[graph.nodes[node]['op']])
+
+# %% ../../nbs/15_networks.ipynb #5699c02a
+def _fold_router(graph, node:int):
+    "Linear layer, softmax, the best of them, and their sum as 1"
+    chances = _only_source(graph, node) if _is(graph, node, 'topk') else None
+    score = _only_source(graph, chances) if _is(graph, chances, 'softmax', 'sigmoid') else chances
+    if not _is(graph, score, 'linear'): return
+    inside, end = [i for i in dict.fromkeys((score, chances)) if _only_reader(graph, i) is not None], node
+    total = next((i for i in graph.succ[node] if _is(graph, i, 'sum', 'softmax')), None)
+    shares = _only_reader(graph, total)
+    if _is(graph, total, 'sum') and _is(graph, shares, 'div') and set(graph.pred[shares])=={node, total}:
+        inside, end = [*inside, node, total], shares
+    in_channels = graph.nodes[score]['in_channels']
+    readers = set(graph.succ[node])-set(inside)-{end}
+    _become(graph, inside, end, op='router', in_channels=in_channels)
+    graph.add_edges_from((end, reader) for reader in readers) # The choice of experts is read as well as their shares
+    _fold_experts(graph, end)
+
+def _fold_experts(graph, router:int):
+    "All that depends on the router, up to where its paths meet again"
+    import networkx as nx
+    reached, backwards = nx.descendants(graph, router), nx.DiGraph()
+    backwards.add_edges_from((j, i) for i,j in graph.edges if i==router or i in reached)
+    backwards.add_edges_from(('end', i) for i in reached if graph.nodes[i]['leaves'])
+    end = nx.immediate_dominators(backwards, 'end').get(router, 'end')
+    if end=='end': return
+    inside = [i for i in sorted(reached) if i!=end and nx.has_path(graph, i, end)]
+    if sum(_is(graph, i, 'grouped_matmul', 'matmul') for i in inside)<2: return
+    total = _only_reader(graph, end)
+    if _is(graph, total, 'sum'): inside, end = [*inside, end], total
+    _become(graph, inside, end, op='experts')
+
+# %% ../../nbs/15_networks.ipynb #4f076e9d
+def _fold_scan(graph, node:int):
+    "A loop over tokens, each of which updates and reads a state"
+    steps = sorted(graph.pred[node]) if _is(graph, node, 'cat') else []
+    if len(steps)<2 or not all(_is(graph, i, 'matmul') and _only_reader(graph, i)==node for i in steps): return
+    states = [[i for i in graph.pred[step] if _is(graph, i, 'add')] for step in steps]
+    if not all(len(o)==1 for o in states): return
+    states = [o[0] for o in states]
+    updates = [i for state in states for i in graph.pred[state] if _is(graph, i, 'mul')]
+    chained = [set(graph.succ[a]) & set(graph.pred[b]) & set(updates) for a,b in zip(states, states[1:])]
+    if not all(chained): return
+    inside, end = {*steps, *states, *set().union(*chained)}, node
+    while True: # What makes the coefficients
+        read = {i for o in inside for i in graph.pred[o]}-inside
+        more = [i for i in read if _is(graph, i, 'mul', 'exp') and set(graph.succ[i])<=inside]
+        if not more: break
+        inside.update(more)
+    inside, end, columns = _past_the_state(graph, [*inside, node], node)
+    _become(graph, inside, end, op='selective_scan', **columns)
+
+def _past_the_state(graph, inside:list, node:int) -> tuple:
+    "(nodes, the last of them, columns) of a scan with the direct connection that is added to it"
+    added = _only_reader(graph, node)
+    direct = set(graph.pred[added])-{node} if _is(graph, added, 'add') else set()
+    direct = direct.pop() if len(direct)==1 else None
+    source = _only_source(graph, direct) if _is(graph, direct, 'mul') else None
+    if source is None or _only_reader(graph, direct)!=added: return inside, node, {}
+    read = graph.nodes[source]
+    columns = dict(in_channels=read['out_channels'], out_channels=read['out_channels'], out_size=read['out_size'])
+    return [*inside, direct], added, columns
+
 # %% ../../nbs/15_networks.ipynb #4ed7e267
+_rules = (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_tanh_gelu, _fold_group_norm, _fold_rms_norm,
+          _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
+
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
-    for rule in (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_group_norm, _fold_attention):
+    for rule in _rules:
         for node in sorted(graph):
             if node in graph: rule(graph, node)
 
@@ -351,11 +524,24 @@ _containers = 'Sequential', 'ModuleList', 'ModuleDict'
 
 def _blocks(graph) -> dict:
     "Node -> (path, class) of the block that it stands in, None outside of any"
-    inside = {node: columns['modules'][1:] for node,columns in graph.nodes.items()}
-    operations = Counter(module for modules in inside.values() for module in set(modules))
-    classes = Counter(kind for (_,kind),count in operations.items() if count>1)
-    def is_block(module): return operations[module]>1 and classes[module[1]]>1 and module[1] not in _containers
-    return {node: next(filter(is_block, modules), None) for node,modules in inside.items()}
+    repeated = _repeated(graph)
+    inside = {node: [m for m in columns['modules'][1:] if m[1] in repeated] for node,columns in graph.nodes.items()}
+    holds = {kind for modules in inside.values() for _,kind in modules[:-1]}
+    adds = {modules[-1][1] for node,modules in inside.items() if modules and graph.nodes[node]['op']=='add'}
+    stages = holds-adds # They hold blocks, and add nothing themselves
+    block = {node: next((m for m in modules if m[1] not in stages), None) for node,modules in inside.items()}
+    repeated = _repeated_among({o for o in block.values() if o}) # Without what repeats in blocks alone
+    return {node: o if o and o[1] in repeated else None for node,o in block.items()}
+
+def _repeated(graph) -> set:
+    "The classes that repeat in a list, with more than one operation in each"
+    operations = Counter(module for columns in graph.nodes.values() for module in set(columns['modules'][1:]))
+    return _repeated_among({module for module,count in operations.items() if count>1 and module[1] not in _containers})
+
+def _repeated_among(modules:set) -> set:
+    "The classes of those modules whose paths differ in the last number alone, as in `layers.0` and `layers.1`"
+    lists = Counter((re.sub(r'\d+(?=[^.\d]*$)', '', path), kind) for path,kind in modules if '@' not in path)
+    return {kind for (path,kind),count in lists.items() if count>1}
 
 def _modules(graph, detail:str|int) -> dict:
     "Node -> (path, class) of the module that it is folded into, where that holds more than one node"
@@ -466,14 +652,15 @@ _torch_names = {name: common for common,names in {
     'batch_norm': '_native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm',
     'layer_norm': 'native_layer_norm', 'group_norm': 'native_group_norm', 'where': 'masked_fill',
     'clamp': 'clamp_min clamp_max clip', 'to_copy': '_to_copy', 'unsafe_view': '_unsafe_view',
-    'embedding': 'embedding_bag', 'silu': 'silu swish', 'relu6': 'relu6'}.items() for name in names.split()}
+    'embedding': 'embedding_bag', 'silu': 'silu swish', 'grouped_matmul': '_grouped_mm grouped_mm_fallback',
+    }.items() for name in names.split()}
 
 def _torch_name(target) -> str:
     "The common name of an ATen operation; other:... for an operation of another library"
     if not isinstance(target, torch._ops.OpOverload): return f"other:{getattr(target, '__name__', target)}"
     library, name = target._schema.name.split('::')
-    if library!='aten': return f'other:{library}::{name}'
     name = _torch_names.get(name, name)
+    if library!='aten' and name!='grouped_matmul': return f'other:{library}::{name}'
     # One underscore behind a name says that the operation works in place
     if name.endswith('_') and not name.startswith('__'): name = name[:-1]
     return _torch_names.get(name, name).lstrip('_')
@@ -683,9 +870,10 @@ def _module_stack(node) -> tuple:
 def _evaluating(module:nn.Module):
     "The module in evaluation mode, attention without its fused path, export without its log; all restored afterwards"
     modes, level = [(o, o.training) for o in module.modules()], logging.root.manager.disable
-    fused = torch.backends.mha.get_fastpath_enabled()
+    fused, caching = torch.backends.mha.get_fastpath_enabled(), _caching(module)
     try:
         module.eval()
+        for settings in caching: settings.use_cache = False
         torch.backends.mha.set_fastpath_enabled(False)
         logging.disable(logging.WARNING)
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -694,7 +882,13 @@ def _evaluating(module:nn.Module):
     finally:
         logging.disable(level)
         torch.backends.mha.set_fastpath_enabled(fused)
+        for settings in caching: settings.use_cache = True
         for part,mode in modes: part.training = mode
+
+def _caching(module:nn.Module) -> list:
+    "The configurations of language models inside a module that ask for a cache, which is no part of the network"
+    found = {id(o): o for part in module.modules() for o in [getattr(part, 'config', None)]}
+    return [o for o in found.values() if getattr(o, 'use_cache', None) is True]
 
 def first_line(error:Exception) -> str:
     "The first line of an error that says something"
