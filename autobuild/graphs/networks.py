@@ -150,7 +150,8 @@ def _kept_dim(value:Value, read:list) -> int:
     for dim,before in read:
         if len(before)==len(shape) and 0<=dim<len(shape) and (not moves or before[dim]==shape[dim]): return dim
     dim, before = read[0]
-    same = moves and 0<=dim<min(len(shape), len(before)) and before[dim]==shape[dim]
+    stacked = value.name=='cat' and len(shape)>len(before)
+    same = (moves or stacked) and 0<=dim<min(len(shape), len(before)) and before[dim]==shape[dim]
     return dim if same else _default_dim(shape)
 
 # %% ../../nbs/15_networks.ipynb #943de7bc
@@ -253,6 +254,12 @@ def _absorb_after(graph, node:int, into:int, **changes):
     _absorb(graph, node, into)
     graph.nodes[into].update(changes, leaves=leaves)
 
+def _become(graph, nodes:list, end:int, **changes):
+    "Absorb some nodes into the last of them, which changes its columns"
+    for node in nodes:
+        if node!=end: _absorb(graph, node, end)
+    graph.nodes[end].update(changes)
+
 # %% ../../nbs/15_networks.ipynb #0050a5c9
 def _only_reader(graph, node:int):
     "The only reader of a node; None where there are several, or where its result leaves the network"
@@ -327,8 +334,23 @@ def _fold_group_norm(graph, node:int):
     if not (_is(graph, node, 'instance_norm') and _is(graph, shift, 'add')): return
     if not len(graph.pred[scale])==len(graph.pred[shift])==1: return
     graph.nodes[node]['params'] = 0
-    for inner in (node, scale): _absorb(graph, inner, shift)
-    graph.nodes[shift]['op'] = 'group_norm'
+    columns, channels = graph.nodes[shift], graph.nodes[shift]['weights']
+    size = max(1, columns['out_channels']*columns['out_size']//channels) if channels else columns['out_size']
+    channels = channels or columns['out_channels']
+    _become(graph, [node, scale], shift, op='group_norm', in_channels=channels, out_channels=channels, out_size=size)
+
+# %% ../../nbs/15_networks.ipynb #ff263bee
+def _fold_guard(graph, node:int):
+    "A softmax whose NaN become 0, and a softplus that is the identity for large numbers"
+    if not _is(graph, node, 'where'): return
+    plain = next((i for i in graph.pred[node] if _is(graph, i, 'softmax', 'softplus')), None)
+    test = next((i for i in graph.pred[node] if _is(graph, i, 'isnan', 'gt')), None)
+    if plain is None or _only_reader(graph, test)!=node or set(graph.succ[plain])-{test}!={node}: return
+    softmax = _is(graph, plain, 'softmax')
+    tested = plain if softmax else _only_source(graph, plain)
+    if _only_source(graph, test)!=tested or set(graph.pred[node])-{plain, test}!=({tested}-{plain}): return
+    columns = {k: graph.nodes[plain][k] for k in ('op', 'in_channels')}
+    _become(graph, [test, plain], node, **columns)
 
 # %% ../../nbs/15_networks.ipynb #f60e95b4
 def _fold_attention(graph, node:int):
@@ -349,22 +371,15 @@ def _fold_attention(graph, node:int):
 
 # %% ../../nbs/15_networks.ipynb #554099ff
 def _tree(graph, end:int, operations:set) -> tuple:
-    "(nodes that compute `end` and nothing else, what they read): back from `end` through some operations"
+    "(operations that compute `end` and nothing else, what they read): back from `end` through some kinds of them"
     inside, leaves, front = [end], set(), list(graph.pred[end])
     while front:
         node = front.pop()
-        inner = graph.nodes[node]['op'] in operations and not graph.nodes[node]['weights']
-        if not inner or _only_reader(graph, node) is None: leaves.add(node)
+        if graph.nodes[node]['op'] not in operations or _only_reader(graph, node) is None: leaves.add(node)
         else:
             inside.append(node)
             front += graph.pred[node]
     return inside, leaves
-
-def _become(graph, nodes:list, end:int, **changes):
-    "Absorb some nodes into the last of them, which changes its columns"
-    for node in nodes:
-        if node!=end: _absorb(graph, node, end)
-    graph.nodes[end].update(changes)
 
 # %% ../../nbs/15_networks.ipynb #276cf72c
 def _fold_tanh_gelu(graph, node:int):
@@ -376,7 +391,8 @@ def _fold_tanh_gelu(graph, node:int):
     operations = Counter(graph.nodes[i]['op'] for i in inside)
     # Without a power, the cube is two products
     products = operations['mul']-(0 if operations['pow'] else 2)
-    if len(leaves)!=1 or (operations['add'], operations['tanh'])!=(2, 1) or products not in (3, 4): return
+    weights = any(graph.nodes[i]['weights'] for i in inside)
+    if len(leaves)!=1 or (operations['add'], operations['tanh'])!=(2, 1) or products not in (3, 4) or weights: return
     last = _only_reader(graph, product)
     if products==3: # The half comes last
         if not (_is(graph, last, 'mul', 'div') and _only_source(graph, last)==product): return
@@ -395,7 +411,9 @@ def _fold_rotary(graph, node:int):
     turned, times = Counter(read).most_common(1)[0]
     # The others are sine and cosine, where positions are an input
     if times<3 or len(leaves)>3: return
+    # Tables of sines and cosines, which a file does not tell from weights, are none
     _become(graph, inside, node, op='rotary_embedding', **_over_heads(graph.nodes[node]))
+    graph.nodes[node]['params'] = 0
 
 def _over_heads(columns:dict) -> dict:
     "Channels and size of a node whose channels are spread over heads"
@@ -511,7 +529,7 @@ def _past_the_state(graph, inside:list, node:int) -> tuple:
 
 # %% ../../nbs/15_networks.ipynb #4ed7e267
 _rules = (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_tanh_gelu, _fold_group_norm, _fold_rms_norm,
-          _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
+          _fold_guard, _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
 
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
@@ -648,7 +666,7 @@ def _warn(layers:list):
 _torch_names = {name: common for common,names in {
     'conv': 'convolution _convolution', 'matmul': 'mm bmm addmm baddbmm', 'cat': 'concat concatenate stack',
     'div': 'true_divide divide', 'mul': 'multiply', 'sub': 'subtract rsub', 'hardswish': 'hardswish_', 'max': 'amax',
-    'min': 'amin', 'softmax': 'softmax _softmax', 'log_softmax': '_log_softmax', 'erf': 'special_erf',
+    'min': 'amin', 'softmax': 'softmax _softmax _safe_softmax', 'log_softmax': '_log_softmax', 'erf': 'special_erf',
     'batch_norm': '_native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm',
     'layer_norm': 'native_layer_norm', 'group_norm': 'native_group_norm', 'where': 'masked_fill',
     'clamp': 'clamp_min clamp_max clip', 'to_copy': '_to_copy', 'unsafe_view': '_unsafe_view',
@@ -788,7 +806,7 @@ class _TorchReader:
         names = {k: n for k,n in signature.inputs_to_parameters.items() if n in tensors}
         # By identity, so that shared weights are one parameter
         self.weights = {k: {id(tensors[n]): tensors[n].numel()} for k,n in names.items()}
-        self.inputs = set(signature.user_inputs)
+        self.inputs, self.known = set(signature.user_inputs), {} # What was computed, by operation and operands
 
     def add(self, name:str, **fields) -> int:
         "Append a value and give its number"
@@ -829,6 +847,16 @@ def inline(self:_TorchReader, inner, operands):
     for placeholder,operand in zip(placeholders, operands): self.numbers[placeholder] = self.result(operand)
     return self.walk(inner)
 
+# %% ../../nbs/15_networks.ipynb #5511b2b9
+_random = re.compile('rand|bernoulli|multinomial|normal|uniform|poisson')
+_neutral = dict(mul=1, div=1, add=0, sub=0, pow=1)
+
+def _named(name:str, arguments:dict) -> str:
+    "An operation's name; `identity` where its second operand is a number that changes nothing"
+    number = arguments.get('exponent' if name=='pow' else 'other')
+    same = type(number) in (int, float) and number==_neutral.get(name)
+    return 'identity' if same else name
+
 # %% ../../nbs/15_networks.ipynb #ef346744
 @patch
 def call(self:_TorchReader, node, module):
@@ -838,7 +866,18 @@ def call(self:_TorchReader, node, module):
     inner = [number for number,o in enumerate(node.args) if _is_module(o, module)]
     if len(inner)==1: return self.inline(getattr(module, node.args[inner[0]].target), node.args[inner[0]+1:])
     if not _has_tensor(node.meta.get('val')): return self.add('constant')
-    return self.operation(node, 'getitem' if picks else _torch_name(node.target))
+    name, key = 'getitem' if picks else _torch_name(node.target), self.key(node)
+    number = self.known.get(key)
+    if number is None: number = self.operation(node, _named(name, _arguments(node)))
+    if self.values[number].writes: self.known.clear()
+    elif not _random.match(name): self.known[key] = number
+    return number
+
+@patch
+def key(self:_TorchReader, node) -> str:
+    "An operation and its operands, the same for one that computes the same again"
+    operands = torch.fx.node.map_arg((node.args, node.kwargs), lambda o: f'value {self.numbers.get(o)}')
+    return f'{node.target} {operands}'
 
 @patch
 def operation(self:_TorchReader, node, name:str) -> int:
