@@ -645,6 +645,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'autobuild/graphs/networks.py'),
                                            'autobuild.graphs.networks._fold_rms_norm': ( 'networks.html#_fold_rms_norm',
                                                                                          'autobuild/graphs/networks.py'),
+                                           'autobuild.graphs.networks._fold_roll': ( 'networks.html#_fold_roll',
+                                                                                     'autobuild/graphs/networks.py'),
                                            'autobuild.graphs.networks._fold_rotary': ( 'networks.html#_fold_rotary',
                                                                                        'autobuild/graphs/networks.py'),
                                            'autobuild.graphs.networks._fold_router': ( 'networks.html#_fold_router',

@@ -37,10 +37,10 @@ _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cas
     dequantize_linear detach dropout expand expand_as feature_alpha_dropout feature_dropout fill flatten gather_nd
     getitem hsplit identity
     lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
-    real repeat repeat_interleave reshape reshape_as select sequence_at slice split split_with_sizes squeeze swapaxes
-    T t tensor_split tile to to_copy transpose type_as unbind unflatten unsafe_chunk unsafe_split unsafe_view unsqueeze
+    real repeat repeat_interleave reshape reshape_as roll select sequence_at slice split split_with_sizes squeeze
+    swapaxes T t tensor_split tile to to_copy transpose type_as unbind unflatten unsafe_chunk unsafe_split unsafe_view unsqueeze
     view view_as view_as_complex view_as_real vsplit zero'''.split())
-_copies = {'clone', 'repeat', 'repeat_interleave', 'tile', 'to_copy', 'cast'}
+_copies = {'clone', 'repeat', 'repeat_interleave', 'roll', 'tile', 'to_copy', 'cast'}
 _blank = set('empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like'.split())
 
 # %% ../../nbs/15_networks.ipynb #32cba257
@@ -340,6 +340,13 @@ def _fold_group_norm(graph, node:int):
     _become(graph, [node, scale], shift, op='group_norm', in_channels=channels, out_channels=channels, out_size=size)
 
 # %% ../../nbs/15_networks.ipynb #ff263bee
+def _fold_roll(graph, node:int):
+    "The two ends of one value the other way round, which only moves it"
+    source = _only_source(graph, node)
+    if not _is(graph, node, 'cat') or graph.nodes[node]['weights'] or graph.nodes[node]['leaves']: return
+    if source is None or any(graph.nodes[node][k]!=graph.nodes[source][k] for k in ('out_channels', 'out_size')): return
+    if len(graph.succ[source])==1: _absorb(graph, node, source)
+
 def _fold_guard(graph, node:int):
     "A softmax whose NaN become 0, and a softplus that is the identity for large numbers"
     if not _is(graph, node, 'where'): return
@@ -430,7 +437,8 @@ def _fold_rms_norm(graph, node:int):
         if not _is(graph, before, *operations) or _only_reader(graph, before)!=inside[-1]: return
         inside.append(before)
     normed, end = _only_source(graph, inside[-1]), _only_reader(graph, node)
-    if _is(graph, end, 'reciprocal'): inside, end = [*inside, end], _only_reader(graph, end)
+    if _is(graph, end, 'reciprocal', 'div') and _only_source(graph, end)==node: # 1 over the root
+        inside, end = [*inside, end], _only_reader(graph, end)
     if not _is(graph, end, 'mul', 'div') or normed not in graph.pred[end]: return
     scaled = _only_reader(graph, end)
     if _is(graph, scaled, 'mul') and _only_source(graph, scaled)==end and graph.nodes[scaled]['weights']:
@@ -529,7 +537,7 @@ def _past_the_state(graph, inside:list, node:int) -> tuple:
 
 # %% ../../nbs/15_networks.ipynb #4ed7e267
 _rules = (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_tanh_gelu, _fold_group_norm, _fold_rms_norm,
-          _fold_guard, _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
+          _fold_roll, _fold_guard, _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
 
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
