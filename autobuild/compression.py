@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Bits', 'rounded_weight', 'Removed', 'Branch', 'Compression', 'compression_space', 'Singles', 'replace_one']
 
-# %% ../nbs/19_compression.ipynb #eb9523fa
+# %% ../nbs/19_compression.ipynb #39918caa
 import copy, math, re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from fastcore.basics import patch
 from torch import nn
 
 from .data import Quantity
-from .graphs.networks import NetworkError, _blocks, _evaluating, _exported, _flat, _inputs, _operations
-from .graphs.networks import _TorchReader
+from .graphs.networks import NetworkError, _blocks, _evaluating, _exported, _flat, _Flow, _inputs
+from .graphs.networks import _moves, _operations, _TorchReader, first_line
 from .spaces import Architecture, Space
 from .targets import did_you_mean
 
-# %% ../nbs/19_compression.ipynb #bdf50303
+# %% ../nbs/19_compression.ipynb #9a3c7938
 class Bits:
     "Every matrix of weights rounded to the nearest of `2**bits-1` values, with one scale per output channel"
     def __init__(self,
@@ -54,7 +54,7 @@ class Bits:
         "The bits of a weight, and one scale per output channel"
         return weight.numel()*self.bits/8+weight.shape[_output_dim(part)]*weight.element_size()
 
-# %% ../nbs/19_compression.ipynb #efceee28
+# %% ../nbs/19_compression.ipynb #d7c6ed61
 def rounded_weight(
     weight:torch.Tensor, # Two dimensions or more
     bits:int, # Per number
@@ -70,7 +70,7 @@ def _output_dim(module:nn.Module) -> int:
     "Where a module's weight has its output channels: second in transposed convolutions, and in GPT-2's `Conv1D`"
     return 1 if getattr(module, 'transposed', False) or type(module).__name__=='Conv1D' else 0
 
-# %% ../nbs/19_compression.ipynb #c7254873
+# %% ../nbs/19_compression.ipynb #090d341e
 class Removed(nn.Module):
     "Stands in the place of a module that was removed"
     def __init__(self,
@@ -83,6 +83,8 @@ class Removed(nn.Module):
         plain = {k: v for k,v in module.__dict__.items() if isinstance(v, (bool, int, float, str))}
         self.__dict__.update({k: v for k,v in plain.items() if k!='training'}) # Such as `batch_first`
         self.before, self.passes = tuple(before), passes
+        for name,weight in module._parameters.items(): # Empty, for those who ask for its type or device
+            self.register_buffer(name, None if weight is None else weight.detach().new_empty(0), persistent=False)
         self.result = result
 
     def forward(self, *args, **kwargs):
@@ -93,14 +95,15 @@ class Removed(nn.Module):
         "The result in the shape that belongs to an input"
         if isinstance(shape, list): return tuple(self.filled(o, x) for o in shape)
         if shape is None or self.passes: return None if shape is None else x
-        return x.new_zeros([n if a==b else b for n,a,b in zip(x.shape, self.before, shape)])
+        sizes = [n if a==b else b for n,a,b in zip(x.shape, self.before, shape)] + list(shape[x.ndim:])
+        return x.new_zeros(sizes, dtype=None if x.is_floating_point() else torch.get_default_dtype())
 
 def _shapes(result):
     "The shapes of nested tensors, None for everything else"
     if isinstance(result, (list, tuple)): return [_shapes(o) for o in result]
     return tuple(result.shape) if isinstance(result, torch.Tensor) else None
 
-# %% ../nbs/19_compression.ipynb #0fe88edd
+# %% ../nbs/19_compression.ipynb #c01fa17c
 @dataclass
 class Branch:
     "What may be changed as one"
@@ -114,7 +117,8 @@ class _Traced:
     def __init__(self, module:nn.Module, example):
         args, kwargs = _inputs(example)
         self.module = module
-        self.graph = _operations(*_TorchReader(module, _exported(module, args, kwargs)).read())
+        values, outputs = _TorchReader(module, _exported(module, args, kwargs)).read()
+        self.flow, self.graph = _Flow(values), _operations(values, outputs)
         self.blocks = {node: o[0] if o else '' for node,o in _blocks(self.graph).items()}
         self.inside = {} # Path -> the operations in that module
         for node,columns in self.graph.nodes.items():
@@ -126,39 +130,80 @@ class _Traced:
         outer = [path for path in whole if not any(path.startswith(f'{o}.') for o in whole)]
         return {path: sum(self.graph.nodes[n]['macs'] for n in self.inside[path]) for path in sorted(outer)}
 
-# %% ../nbs/19_compression.ipynb #18417f3d
+# %% ../nbs/19_compression.ipynb #bb2d9be8
 @patch
 def branches(self:_Traced) -> list: # Of `Branch`es in order of computation
     "The residual branches: what is added to a value that leads to it"
     import networkx as nx
     out = []
     for node in nx.lexicographical_topological_sort(self.graph):
+        if self.graph.nodes[node]['op']!='add': continue
         sources = list(self.graph.pred[node])
-        if self.graph.nodes[node]['op']!='add' or len(sources)!=2: continue
         before = [nx.ancestors(self.graph, o)|{o} for o in sources]
+        if len(sources)==1 and self.inputs([node]) & self.inputs(before[0]):
+            out += self.ending(before[0], sources[0])
+        if len(sources)!=2: continue
         for (skip,result),(early,late) in ((sources, before), (sources[::-1], before[::-1])):
-            if skip in late: out.append(self.branch(late-early, result))
-    return [o for o in out if o]
+            stream = {skip, *(self.graph.pred[skip] if self.graph.nodes[skip]['op']=='add' else ())}
+            beside = len(stream)==2 and self.inputs([skip]) & self.inputs(late)
+            if stream & late or beside: out += self.ending(late-early, result)
+    return _apart(out)
 
 @patch
-def branch(self:_Traced, nodes:set, result:int) -> Branch|None:
-    "The branch of some operations; None where something else reads them, or where no module gives the result"
-    if any(reader not in nodes for node in nodes-{result} for reader in self.graph.succ[node]): return None
-    if len(self.graph.succ[result])!=1: return None
+def inputs(self:_Traced, nodes) -> set:
+    "The inputs of the network that some operations read as they are"
+    roots, values = set(), self.flow.values
+    for number in [i for node in nodes for i in values[node].reads]:
+        while values[number].name in _moves and values[number].reads: number = values[number].reads[0]
+        if values[number].name=='input': roots.add(number)
+    return roots
+
+def _apart(branches:list) -> list:
+    "The branches that have no module in common with a smaller one"
+    taken, out = [], {}
+    for number,branch in sorted(enumerate(branches), key=lambda o: (sum(o[1].modules.values()), o[0])):
+        if any(_within(a, b) or _within(b, a) for a in branch.modules for b in taken): continue
+        taken += branch.modules
+        out[number] = branch
+    return [out[number] for number in sorted(out)]
+
+def _within(path:str, other:str) -> bool:
+    "Whether a module is another, or a part of it"
+    return path==other or path.startswith(f'{other}.')
+
+# %% ../nbs/19_compression.ipynb #ef461d2a
+_zero_of_zero = 'mul', 'div', 'neg', 'relu', 'gelu', 'silu', 'tanh'
+
+@patch
+def ending(self:_Traced, nodes:set, result:int) -> list: # Of at most one `Branch`, or two where two are summed
+    "The branches among some operations that end in a result"
+    nodes = self.only_for(nodes, result)
     modules = self.modules_in(nodes)
-    while self.graph.nodes[result]['op'] in ('mul', 'div', 'neg') and not self.giver(modules, result):
+    while not self.giver(modules, result):
         read = [o for o in self.graph.pred[result] if o in nodes]
-        if len(read)!=1: return None
+        if self.graph.nodes[result]['op']=='add' and len(read)==2:
+            return [branch for o in read for branch in self.ending(nodes-{result}, o)]
+        if self.graph.nodes[result]['op'] not in _zero_of_zero or len(read)!=1: return []
         result = read[0]
-    path = self.giver(modules, result)
-    return Branch(path, self.blocks[result], modules) if path else None
+    return [Branch(self.giver(modules, result), self.blocks[result], modules)]
+
+@patch
+def only_for(self:_Traced, nodes:set, result:int) -> set:
+    "Those among some operations that nothing but a result makes use of"
+    found, front = {result}, [result]
+    while front:
+        for node in self.graph.pred[front.pop()]:
+            if node in nodes and node not in found and set(self.graph.succ[node])<=found:
+                found.add(node)
+                front.append(node)
+    return found if len(self.graph.succ[result])==1 else set()
 
 @patch
 def giver(self:_Traced, modules:dict, result:int) -> str|None:
     "The path of the module among some that an operation lies in"
     return next((path for path in modules if result in self.inside[path]), None)
 
-# %% ../nbs/19_compression.ipynb #af7b7bf4
+# %% ../nbs/19_compression.ipynb #889de10e
 @patch
 def named(self:_Traced, paths:list) -> list: # Of `Branch`es
     "The branches that some modules are: a residual branch without its norm, or whatever gives what it reads"
@@ -184,7 +229,7 @@ def found(self:_Traced, branches) -> list:
     raise NetworkError("no residual branches were found, additions of a value and of what is computed from it; "
                        "name modules, as in branches=['layers.0.mlp'], or give branches='blocks'")
 
-# %% ../nbs/19_compression.ipynb #9072b8d2
+# %% ../nbs/19_compression.ipynb #591ef2ea
 def _owned(model:nn.Module, branches:list) -> dict:
     "Path of a branch's module -> its own weights: {identity: weight}, of which nothing else makes use"
     users, weights = {}, {}
@@ -203,7 +248,7 @@ def _needs(weights, macs:int) -> dict:
     return dict(memory=sum(w.numel()*w.element_size() for w in weights), macs=macs,
                 params=sum(w.numel() for w in weights))
 
-# %% ../nbs/19_compression.ipynb #221f50fa
+# %% ../nbs/19_compression.ipynb #2a160685
 def _costs(model:nn.Module, branch:Branch, choice, owned:dict) -> dict:
     "The quantities of a branch under a choice: 'keep', 'remove' or an object"
     if choice=='remove': return _needs((), 0)
@@ -222,7 +267,7 @@ def _quantities(costs:dict, fixed:dict) -> dict:
     # What is fixed stands at the end; `end` is asked once per network
     return {name: quantity(name) for name in fixed}
 
-# %% ../nbs/19_compression.ipynb #8b5fb984
+# %% ../nbs/19_compression.ipynb #17d12f26
 class Compression:
     "Builds the networks of a compression space from the trained one"
     def __init__(self, model:nn.Module, example, branches:list, choices:dict, places:list):
@@ -251,7 +296,7 @@ class Compression:
             elif self.choices[choice].applies(module): module = self.choices[choice].apply(module)
             _replace(net, path, module)
 
-# %% ../nbs/19_compression.ipynb #703e597c
+# %% ../nbs/19_compression.ipynb #d39cf0e0
 def _shared_copy(model:nn.Module) -> nn.Module:
     "A copy of a module that has the same parameters, and buffers of its own"
     return copy.deepcopy(model, {id(o): o for o in model.parameters()})
@@ -279,7 +324,7 @@ def _seen(model:nn.Module, example, paths:set) -> dict:
         for hook in hooks: hook.remove()
     return seen
 
-# %% ../nbs/19_compression.ipynb #0d2936ab
+# %% ../nbs/19_compression.ipynb #17047777
 def _read_choices(choices) -> dict: # Text -> object; 'keep' and 'remove' have none
     "The choices that a user asks for"
     if isinstance(choices, str): choices = [choices]
@@ -299,7 +344,7 @@ def _read_bits(text:str) -> list:
     if found: return [Bits(int(o)) for o in re.split(', ?', found[1])]
     raise NetworkError(f"the choice {text!r:.60} cannot be read; write 'remove', or 'bits=8,4,3'")
 
-# %% ../nbs/19_compression.ipynb #78fe92ea
+# %% ../nbs/19_compression.ipynb #54b3d3d8
 def compression_space(
     model:nn.Module, # The trained network; never changed
     example, # An input that it takes: a tensor, a tuple of arguments, or a dictionary of named ones
@@ -319,7 +364,26 @@ def compression_space(
     space.quantities = _all_costs(model, example, parts, choices, offered, places, owned)
     apply = Compression(model, example, parts, choices, places)
     apply.space = space
+    if any('remove' in names for names in offered): _check_removal(apply, example)
     return space, apply
+
+def _check_removal(apply:Compression, example):
+    "Raise where the network does not run without its branches"
+    net, (args, kwargs) = _shared_copy(apply.model), _inputs(example)
+    for branch in apply.parts:
+        if branch.passes and apply.shapes[branch.path][0]!=_first_shape(apply.shapes[branch.path][1]):
+            raise NetworkError(f"branches: {branch.path} gives another shape than it reads, so it cannot be left out; "
+                               "name other modules, or leave 'remove' out of the choices")
+        apply.change(net, branch, 'remove')
+    try:
+        with _evaluating(net), torch.no_grad(): net(*args, **kwargs)
+    except Exception as error: reason = first_line(error)
+    else: return
+    raise NetworkError(f"the network does not run without its branches ({reason[:200]}); name others in branches=[...]")
+
+def _first_shape(shapes) -> tuple|None:
+    "The first shape among nested ones"
+    return shapes if not isinstance(shapes, list) else next(filter(None, map(_first_shape, shapes)), None)
 
 def _offered(model:nn.Module, branch:Branch, choices:dict) -> tuple:
     "The choices that make sense for a branch"
@@ -354,7 +418,7 @@ def macs(self:_Traced) -> int:
     "Multiply-accumulates of the whole network"
     return sum(columns['macs'] for columns in self.graph.nodes.values())
 
-# %% ../nbs/19_compression.ipynb #753bba1e
+# %% ../nbs/19_compression.ipynb #0a090f05
 @dataclass
 class Singles:
     "Labels of a network, and of all networks that differ from it in one choice"
@@ -377,7 +441,7 @@ def _keys(arch:Architecture):
         for i,layer in enumerate(stage['layers'], 1):
             for name,choice in layer.items(): yield u, i, name, choice
 
-# %% ../nbs/19_compression.ipynb #fd537861
+# %% ../nbs/19_compression.ipynb #aece3df2
 def replace_one(
     space:Space, # Such as a compression space
     f, # Function of an architecture: its label, a number
@@ -412,7 +476,7 @@ def _changed(space:Space, arch:Architecture, stage:int, layer:int, name:str, cho
     layers[layer-1] = dict(layers[layer-1], **{name: choice})
     return space.with_module(arch, stage, dict(module, layers=layers))
 
-# %% ../nbs/19_compression.ipynb #e0230e31
+# %% ../nbs/19_compression.ipynb #53b61612
 @patch
 def check(self:Singles,
     f, # The function that labelled them

@@ -35,11 +35,10 @@ class Value:
 # %% ../../nbs/15_networks.ipynb #eb92a896
 _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cast_like chunk clone contiguous
     dequantize_linear detach dropout expand expand_as feature_alpha_dropout feature_dropout fill flatten gather_nd
-    getitem hsplit identity
-    lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
-    real repeat repeat_interleave reshape reshape_as roll select sequence_at slice split split_with_sizes squeeze
-    swapaxes T t tensor_split tile to to_copy transpose type_as unbind unflatten unsafe_chunk unsafe_split unsafe_view unsqueeze
-    view view_as view_as_complex view_as_real vsplit zero'''.split())
+    getitem hsplit identity lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element
+    permute quantize_linear ravel real repeat repeat_interleave reshape reshape_as roll select sequence_at slice
+    split split_with_sizes squeeze swapaxes T t tensor_split tile to to_copy transpose type_as unbind unflatten
+    unsafe_chunk unsafe_split unsafe_view unsqueeze view view_as view_as_complex view_as_real vsplit zero'''.split())
 _copies = {'clone', 'repeat', 'repeat_interleave', 'roll', 'tile', 'to_copy', 'cast'}
 _blank = set('empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like'.split())
 
@@ -951,8 +950,15 @@ def _exported(module:nn.Module, args:tuple, kwargs:dict):
         except Exception as error: reason = first_line(error)
         try: module(*args, **kwargs)
         except Exception as error: raise NetworkError(_does_not_run([*args, *kwargs.values()], error)) from None
-    hint = '; its control flow must not depend on the values of the input' if 'data-dependent' in reason else ''
-    raise NetworkError(f"{type(module).__name__} cannot be exported by torch.export: {reason}{hint}")
+    raise NetworkError(f"{type(module).__name__} cannot be exported by torch.export: {_reason(reason)}")
+
+def _reason(reason:str) -> str:
+    "What to say of an export that failed"
+    if 'data-dependent' in reason: return f"{reason}; its control flow must not depend on the values of the input"
+    found = re.match(r"Found <class '(?:\w+\.)*(\w+)'> in output", reason)
+    if not found: return reason if len(reason)<=300 else reason[:300].rsplit(' ', 1)[0]+' ...'
+    return (f"its output holds an object of class {found[1]}, which is neither a tensor nor a list or dictionary of "
+            "them; switch it off, such as by model.config.use_cache = False, or wrap the model to return tensors")
 
 def _does_not_run(inputs:list, error:Exception) -> str:
     "What to say of a module that cannot take its example input"
