@@ -32,27 +32,44 @@ class Bits:
 
     def __str__(self): return f'{self.bits} bits'
 
-    def weights(self, module:nn.Module) -> list:
-        "(module, name, weight) of what is rounded"
-        return [(part, name, weight) for part in module.modules() for name,weight in part._parameters.items()
-                if weight is not None and weight.ndim>1 and weight.is_floating_point() and id(weight) not in self.tied]
+@patch
+def weights(self:Bits,
+    module:nn.Module, # Any
+) -> list: # (part, name, weight)
+    "The matrices of a module that are rounded: all but tied ones"
+    return [(part, name, weight) for part in module.modules() for name,weight in part._parameters.items()
+            if weight is not None and weight.ndim>1 and weight.is_floating_point() and id(weight) not in self.tied]
 
-    def applies(self, module:nn.Module) -> bool: return bool(self.weights(module))
+# %% ../nbs/19_compression.ipynb #8069c2a2
+@patch
+def applies(self:Bits,
+    module:nn.Module, # Of a branch
+) -> bool: # Whether it would change
+    "Whether a module has matrices to round"
+    return bool(self.weights(module))
 
-    def apply(self, module:nn.Module) -> nn.Module:
-        for part,name,weight in self.weights(module):
-            rounded = rounded_weight(weight.detach(), self.bits, _output_dim(part))
-            part._parameters[name] = nn.Parameter(rounded, weight.requires_grad)
-        return module
+@patch
+def apply(self:Bits,
+    module:nn.Module, # A copy, whose parameters belong to the original
+) -> nn.Module: # The same object with new parameters
+    "Round the matrices of a module"
+    for part,name,weight in self.weights(module):
+        rounded = rounded_weight(weight.detach(), self.bits, _output_dim(part))
+        part._parameters[name] = nn.Parameter(rounded, weight.requires_grad)
+    return module
 
-    def cost(self, module:nn.Module, kept:dict) -> dict:
-        saved = sum(weight.numel()*weight.element_size()-self.bytes(part, weight)
-                    for part,_,weight in self.weights(module))
-        return dict(kept, memory=kept['memory']-saved)
-
-    def bytes(self, part:nn.Module, weight) -> float:
-        "The bits of a weight, and one scale per output channel"
-        return weight.numel()*self.bits/8+weight.shape[_output_dim(part)]*weight.element_size()
+# %% ../nbs/19_compression.ipynb #e3dea682
+@patch
+def cost(self:Bits,
+    module:nn.Module, # Of a branch
+    kept:dict, # What it needs as it is: memory (bytes), macs, params
+) -> dict: # What it needs rounded
+    "Less memory: the bits of every number, and one scale per output channel"
+    saved = 0
+    for part,_,weight in self.weights(module):
+        scales = weight.shape[_output_dim(part)]*weight.element_size()
+        saved += weight.numel()*(weight.element_size()-self.bits/8)-scales
+    return dict(kept, memory=kept['memory']-saved)
 
 # %% ../nbs/19_compression.ipynb #d7c6ed61
 def rounded_weight(
@@ -91,12 +108,17 @@ class Removed(nn.Module):
         x = next(o for o in _flat([*args, *kwargs.values()]) if isinstance(o, torch.Tensor))
         return self.filled(self.result, x)
 
-    def filled(self, shape, x):
-        "The result in the shape that belongs to an input"
-        if isinstance(shape, list): return tuple(self.filled(o, x) for o in shape)
-        if shape is None or self.passes: return None if shape is None else x
-        sizes = [n if a==b else b for n,a,b in zip(x.shape, self.before, shape)] + list(shape[x.ndim:])
-        return x.new_zeros(sizes, dtype=None if x.is_floating_point() else torch.get_default_dtype())
+# %% ../nbs/19_compression.ipynb #74540750
+@patch
+def filled(self:Removed,
+    shape, # Of the result on the example input: a tuple, nested lists of them, or None
+    x:torch.Tensor, # The first tensor that is read
+): # Zeros, or the input, nested as the shapes
+    "The result in the shape that belongs to an input"
+    if isinstance(shape, list): return tuple(self.filled(o, x) for o in shape)
+    if shape is None or self.passes: return None if shape is None else x
+    sizes = [n if a==b else b for n,a,b in zip(x.shape, self.before, shape)] + list(shape[x.ndim:])
+    return x.new_zeros(sizes, dtype=None if x.is_floating_point() else torch.get_default_dtype())
 
 def _shapes(result):
     "The shapes of nested tensors, None for everything else"
@@ -149,6 +171,7 @@ def branches(self:_Traced) -> list: # Of `Branch`es in order of computation
             if stream & late or beside: out += self.ending(late-early, result)
     return _apart(out)
 
+# %% ../nbs/19_compression.ipynb #5e319b24
 @patch
 def inputs(self:_Traced, nodes) -> set:
     "The inputs of the network that some operations read as they are"
@@ -187,6 +210,7 @@ def ending(self:_Traced, nodes:set, result:int) -> list: # Of at most one `Branc
         result = read[0]
     return [Branch(self.giver(modules, result), self.blocks[result], modules)]
 
+# %% ../nbs/19_compression.ipynb #72edb000
 @patch
 def only_for(self:_Traced, nodes:set, result:int) -> set:
     "Those among some operations that nothing but a result makes use of"
@@ -287,14 +311,20 @@ class Compression:
             self.change(net, branch, arch.stages[stage]['layers'][layer]['choice'])
         return net
 
-    def change(self, net:nn.Module, branch:Branch, choice:str):
-        "Put one branch's choice in place"
-        if choice=='keep': return
-        for path in branch.modules:
-            module = net.get_submodule(path)
-            if choice=='remove': module = Removed(module, *self.shapes[path], passes=branch.passes)
-            elif self.choices[choice].applies(module): module = self.choices[choice].apply(module)
-            _replace(net, path, module)
+# %% ../nbs/19_compression.ipynb #ef0f264b
+@patch
+def change(self:Compression,
+    net:nn.Module, # A copy of the model
+    branch:Branch, # One of the `parts`
+    choice:str, # Its name in the space
+):
+    "Put one branch's choice in place"
+    if choice=='keep': return
+    for path in branch.modules:
+        module = net.get_submodule(path)
+        if choice=='remove': module = Removed(module, *self.shapes[path], passes=branch.passes)
+        elif self.choices[choice].applies(module): module = self.choices[choice].apply(module)
+        _replace(net, path, module)
 
 # %% ../nbs/19_compression.ipynb #d39cf0e0
 def _shared_copy(model:nn.Module) -> nn.Module:
@@ -309,6 +339,7 @@ def _replace(net:nn.Module, path:str, module:nn.Module):
     # PyTorch's own layer would otherwise read the weights of its parts without calling them
     if isinstance(parent, nn.TransformerEncoderLayer): parent.activation_relu_or_gelu = 0
 
+# %% ../nbs/19_compression.ipynb #2ec9764e
 def _seen(model:nn.Module, example, paths:set) -> dict:
     "Path -> (shape of the first tensor that the module reads, what it gives), from one run"
     seen, (args, kwargs) = {}, _inputs(example)
@@ -352,21 +383,21 @@ def compression_space(
     branches:list|str|None=None, # Paths of modules, 'blocks', or None for all residual branches
 ) -> tuple: # (space, apply): a `Space` with `quantities`, and a `Compression` that builds its networks
     "What may be done to the parts of a trained network; raises `NetworkError` for what cannot be traced or read"
-    choices, parts = _read_choices(choices), _Traced(model, example).found(branches)
+    traced, choices = _Traced(model, example), _read_choices(choices)
+    parts = traced.found(branches)
     owned = _owned(model, parts)
-    ours = {key for weights in owned.values() for key in weights}
-    tied = frozenset(id(o) for o in model.parameters() if id(o) not in ours)
-    for choice in choices.values():
-        if isinstance(choice, Bits): choice.tied = tied
+    _leave_tied(choices, model, owned)
     offered = [_offered(model, branch, choices) for branch in parts]
     stages, places = _laid_out(parts, offered)
     space = Space(f'compressed {type(model).__name__}', stages)
-    space.quantities = _all_costs(model, example, parts, choices, offered, places, owned)
+    costs = _all_costs(model, parts, choices, offered, places, owned)
+    space.quantities = _quantities(costs, _fixed_costs(traced, costs))
     apply = Compression(model, example, parts, choices, places)
     apply.space = space
     if any('remove' in names for names in offered): _check_removal(apply, example)
     return space, apply
 
+# %% ../nbs/19_compression.ipynb #74fcda39
 def _check_removal(apply:Compression, example):
     "Raise where the network does not run without its branches"
     net, (args, kwargs) = _shared_copy(apply.model), _inputs(example)
@@ -385,6 +416,7 @@ def _first_shape(shapes) -> tuple|None:
     "The first shape among nested ones"
     return shapes if not isinstance(shapes, list) else next(filter(None, map(_first_shape, shapes)), None)
 
+# %% ../nbs/19_compression.ipynb #90e51a5a
 def _offered(model:nn.Module, branch:Branch, choices:dict) -> tuple:
     "The choices that make sense for a branch"
     modules = [model.get_submodule(path) for path in branch.modules]
@@ -401,17 +433,29 @@ def _laid_out(parts:list, offered:list) -> tuple:
         last = key
     return stages, places
 
-def _all_costs(model, example, parts:list, choices:dict, offered:list, places:list, owned:dict) -> dict:
-    "Name -> `Quantity` of the whole network"
+# %% ../nbs/19_compression.ipynb #24410262
+def _all_costs(model:nn.Module, parts:list, choices:dict, offered:list, places:list, owned:dict) -> dict:
+    "(stage, layer, choice) -> quantities of that branch, stages and layers from 1"
     costs = {}
     for branch,names,(stage,layer) in zip(parts, offered, places):
         for name in names:
             choice = name if choices[name] is None else choices[name]
             costs[stage+1, layer+1, name] = _costs(model, branch, choice, owned)
-    fixed = Counter(_needs(list(model.parameters()), _Traced(model, example).macs()))
+    return costs
+
+def _fixed_costs(traced:_Traced, costs:dict) -> dict:
+    "The quantities of what belongs to no branch"
+    fixed = Counter(_needs(list(traced.module.parameters()), traced.macs()))
     for (_,_,name),needs in costs.items():
         if name=='keep': fixed.subtract(needs)
-    return _quantities(costs, dict(fixed))
+    return dict(fixed)
+
+# %% ../nbs/19_compression.ipynb #6fcf214c
+def _leave_tied(choices:dict, model:nn.Module, owned:dict):
+    "Tell the choices of bits which weights belong to no branch"
+    ours = {key for weights in owned.values() for key in weights}
+    for choice in choices.values():
+        if isinstance(choice, Bits): choice.tied = frozenset(id(o) for o in model.parameters() if id(o) not in ours)
 
 @patch
 def macs(self:_Traced) -> int:
@@ -459,6 +503,7 @@ def replace_one(
     table = pd.DataFrame(rows)
     return Singles(space, table.assign(change=table.label-label))
 
+# %% ../nbs/19_compression.ipynb #b73bf53b
 def _first(space:Space) -> Architecture:
     "The network of every first choice, with the most layers"
     stages = []

@@ -57,10 +57,9 @@ class _Flow:
 
     def _follow(self, number:int, value:Value):
         "One more value, whose reads were followed before"
-        moves, reads = value.name in _moves, value.reads
+        moves, reads = value.name in _moves, [] if value.name in _blank else value.reads
         shared = reads and (value.writes or moves and value.name not in _copies)
         live = [i for i in reads if self._depends[i] or self._storage[i] in self._last_writer]
-        if value.name in _blank: live = []
         sources = sorted(set().union(*map(self.behind, live[:1] if moves else live)))
         self._depends.append(value.name=='input' or bool(live))
         if not self._depends[number]: value = _as_constant(value, [self.values[i] for i in reads])
@@ -427,14 +426,20 @@ def _over_heads(columns:dict) -> dict:
     return dict(in_channels=channels, out_channels=channels, out_size=max(1, columns['out_size']//columns['heads']))
 
 # %% ../../nbs/15_networks.ipynb #87c56b99
+def _chain_before(graph, node:int, *kinds) -> list:
+    "A node and those before it, each of some kinds and read by the next alone; empty where there are no such"
+    chain = [node]
+    for operations in kinds:
+        before = _only_source(graph, chain[-1])
+        if not _is(graph, before, *operations) or _only_reader(graph, before)!=chain[-1]: return []
+        chain.append(before)
+    return chain
+
 def _fold_rms_norm(graph, node:int):
     "x / sqrt(mean(x^2) + epsilon), times weights"
     if not _is(graph, node, 'rsqrt', 'sqrt', 'pow'): return
-    inside = [node]
-    for operations in (('add',), ('mean', 'global_avg_pool'), ('pow', 'mul')):
-        before = _only_source(graph, inside[-1])
-        if not _is(graph, before, *operations) or _only_reader(graph, before)!=inside[-1]: return
-        inside.append(before)
+    inside = _chain_before(graph, node, ('add',), ('mean', 'global_avg_pool'), ('pow', 'mul'))
+    if not inside: return
     normed, end = _only_source(graph, inside[-1]), _only_reader(graph, node)
     if _is(graph, end, 'reciprocal', 'div') and _only_source(graph, end)==node: # 1 over the root
         inside, end = [*inside, end], _only_reader(graph, end)
@@ -443,9 +448,10 @@ def _fold_rms_norm(graph, node:int):
     if _is(graph, scaled, 'mul') and _only_source(graph, scaled)==end and graph.nodes[scaled]['weights']:
         inside, end = [*inside, end], scaled
     _become(graph, inside, end, op='rms_norm')
-    _center(graph, end)
+    _fold_centring(graph, end)
 
-def _center(graph, node:int):
+# %% ../../nbs/15_networks.ipynb #fd450161
+def _fold_centring(graph, node:int):
     "Root mean square normalisation of centred values is layer normalisation"
     centred = _only_source(graph, node)
     if not _is(graph, centred, 'sub') or _only_reader(graph, centred)!=node: return
@@ -489,6 +495,7 @@ def _fold_router(graph, node:int):
     graph.add_edges_from((end, reader) for reader in readers) # The choice of experts is read as well as their shares
     _fold_experts(graph, end)
 
+# %% ../../nbs/15_networks.ipynb #5e443497
 def _fold_experts(graph, router:int):
     "All that depends on the router, up to where its paths meet again"
     import networkx as nx
@@ -514,14 +521,18 @@ def _fold_scan(graph, node:int):
     updates = [i for state in states for i in graph.pred[state] if _is(graph, i, 'mul')]
     chained = [set(graph.succ[a]) & set(graph.pred[b]) & set(updates) for a,b in zip(states, states[1:])]
     if not all(chained): return
-    inside, end = {*steps, *states, *set().union(*chained)}, node
-    while True: # What makes the coefficients
-        read = {i for o in inside for i in graph.pred[o]}-inside
-        more = [i for i in read if _is(graph, i, 'mul', 'exp') and set(graph.succ[i])<=inside]
-        if not more: break
-        inside.update(more)
+    inside = _with_coefficients(graph, {*steps, *states, *set().union(*chained)})
     inside, end, columns = _past_the_state(graph, [*inside, node], node)
     _become(graph, inside, end, op='selective_scan', **columns)
+
+# %% ../../nbs/15_networks.ipynb #a22312b5
+def _with_coefficients(graph, inside:set) -> set:
+    "The operations of a loop, and the products and powers that nothing else reads"
+    while True:
+        read = {i for o in inside for i in graph.pred[o]}-inside
+        more = [i for i in read if _is(graph, i, 'mul', 'exp') and set(graph.succ[i])<=inside]
+        if not more: return inside
+        inside.update(more)
 
 def _past_the_state(graph, inside:list, node:int) -> tuple:
     "(nodes, the last of them, columns) of a scan with the direct connection that is added to it"
@@ -558,6 +569,7 @@ def _blocks(graph) -> dict:
     repeated = _repeated_among({o for o in block.values() if o}) # Without what repeats in blocks alone
     return {node: o if o and o[1] in repeated else None for node,o in block.items()}
 
+# %% ../../nbs/15_networks.ipynb #03dedf4f
 def _repeated(graph) -> set:
     "The classes that repeat in a list, with more than one operation in each"
     operations = Counter(module for columns in graph.nodes.values() for module in set(columns['modules'][1:]))
@@ -568,6 +580,7 @@ def _repeated_among(modules:set) -> set:
     lists = Counter((re.sub(r'\d+(?=[^.\d]*$)', '', path), kind) for path,kind in modules if '@' not in path)
     return {kind for (path,kind),count in lists.items() if count>1}
 
+# %% ../../nbs/15_networks.ipynb #a4e07f66
 def _modules(graph, detail:str|int) -> dict:
     "Node -> (path, class) of the module that it is folded into, where that holds more than one node"
     if detail=='blocks': found = _blocks(graph)
@@ -880,6 +893,7 @@ def call(self:_TorchReader, node, module):
     elif not _random.match(name): self.known[key] = number
     return number
 
+# %% ../../nbs/15_networks.ipynb #3e596539
 @patch
 def key(self:_TorchReader, node) -> str:
     "An operation and its operands, the same for one that computes the same again"
@@ -931,6 +945,7 @@ def _evaluating(module:nn.Module):
         for settings in caching: settings.use_cache = True
         for part,mode in modes: part.training = mode
 
+# %% ../../nbs/15_networks.ipynb #6c0dab84
 def _caching(module:nn.Module) -> list:
     "The configurations of language models inside a module that ask for a cache, which is no part of the network"
     found = {id(o): o for part in module.modules() for o in [getattr(part, 'config', None)]}
