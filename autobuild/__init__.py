@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING: # Editors read the names here; at run time each is imported when it is first asked for
+    from .compression import compression_space, replace_one
     from .data import LabelledData, Quantity, read_data
     from .datasets import datasets, load_dataset, register_dataset
     from .estimator import AutoBuild
@@ -17,11 +18,12 @@ if TYPE_CHECKING: # Editors read the names here; at run time each is imported wh
 
 _homes = dict(
     Architecture='spaces', AutoBuild='estimator', LabelledData='data', Quantity='data', Space='spaces',
-    datasets='datasets', load_dataset='datasets', measure='measuring', operation_space='graphs.graph_spaces',
-    read_data='data', readouts='readouts', register_dataset='datasets')
+    compression_space='compression', datasets='datasets', load_dataset='datasets', measure='measuring',
+    operation_space='graphs.graph_spaces', read_data='data', readouts='readouts', register_dataset='datasets',
+    replace_one='compression')
 _importers = ['graphs.networks', 'graphs.onnx_files'] # Give `Architecture` its `from_torch` and `from_onnx`, as
 # `design` gives every `Space` its `design`
-_with_importers = {'Architecture', 'AutoBuild', 'LabelledData', 'operation_space'}
+_with_importers = {'Architecture', 'AutoBuild', 'LabelledData', 'compression_space', 'operation_space'}
 
 __all__ = ['__version__', *_homes]
 

@@ -34,12 +34,13 @@ class Value:
 
 # %% ../../nbs/15_networks.ipynb #eb92a896
 _moves = set('''alias alpha_dropout assert_tensor_metadata broadcast_to cast cast_like chunk clone contiguous
-    dequantize_linear detach dropout expand expand_as feature_dropout flatten gather_nd getitem hsplit identity
-    lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element permute quantize_linear ravel
-    real repeat repeat_interleave reshape reshape_as select sequence_at slice split split_with_sizes squeeze swapaxes
-    T t tensor_split tile to to_copy transpose type_as unbind unflatten unsafe_chunk unsafe_split unsafe_view unsqueeze
-    view view_as vsplit'''.split())
-_copies = {'clone', 'repeat', 'repeat_interleave', 'tile', 'to_copy', 'cast'}
+    dequantize_linear detach dropout expand expand_as feature_alpha_dropout feature_dropout fill flatten gather_nd
+    getitem hsplit identity lift_fresh lift_fresh_copy mT movedim moveaxis narrow numpy_T optional_get_element
+    permute quantize_linear ravel real repeat repeat_interleave reshape reshape_as roll select sequence_at slice
+    split split_with_sizes squeeze swapaxes T t tensor_split tile to to_copy transpose type_as unbind unflatten
+    unsafe_chunk unsafe_split unsafe_view unsqueeze view view_as view_as_complex view_as_real vsplit zero'''.split())
+_copies = {'clone', 'repeat', 'repeat_interleave', 'roll', 'tile', 'to_copy', 'cast'}
+_blank = set('empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like'.split())
 
 # %% ../../nbs/15_networks.ipynb #32cba257
 class _Flow:
@@ -56,7 +57,7 @@ class _Flow:
 
     def _follow(self, number:int, value:Value):
         "One more value, whose reads were followed before"
-        moves, reads = value.name in _moves, value.reads
+        moves, reads = value.name in _moves, [] if value.name in _blank else value.reads
         shared = reads and (value.writes or moves and value.name not in _copies)
         live = [i for i in reads if self._depends[i] or self._storage[i] in self._last_writer]
         sources = sorted(set().union(*map(self.behind, live[:1] if moves else live)))
@@ -104,7 +105,7 @@ def _size(sizes:tuple|int|str) -> str:
 
 # %% ../../nbs/15_networks.ipynb #3c03aa27
 _recurrent = [kind+end for kind in ('lstm', 'gru', 'rnn_tanh', 'rnn_relu') for end in ('', '_cell')]
-_channels_last = {*_recurrent, 'embedding', 'layer_norm', 'linear', 'matmul', 'rms_norm',
+_channels_last = {*_recurrent, 'embedding', 'grouped_matmul', 'layer_norm', 'linear', 'matmul', 'rms_norm',
                   'scaled_dot_product_attention'}
 _channels_second = re.compile(r'(conv|conv_transpose|(max|avg|lp|adaptive_max|adaptive_avg)_pool|upsample_\w*?)\dd$|'
                               r'global_|batch_norm|instance_norm|group_norm|pixel_|upsample')
@@ -147,7 +148,8 @@ def _kept_dim(value:Value, read:list) -> int:
     for dim,before in read:
         if len(before)==len(shape) and 0<=dim<len(shape) and (not moves or before[dim]==shape[dim]): return dim
     dim, before = read[0]
-    same = moves and 0<=dim<min(len(shape), len(before)) and before[dim]==shape[dim]
+    stacked = value.name=='cat' and len(shape)>len(before)
+    same = (moves or stacked) and 0<=dim<min(len(shape), len(before)) and before[dim]==shape[dim]
     return dim if same else _default_dim(shape)
 
 # %% ../../nbs/15_networks.ipynb #943de7bc
@@ -155,7 +157,7 @@ def _macs(value:Value, values:list) -> int:
     "Multiply-accumulates of one operation"
     name, shapes = value.name, [values[i].shape for i in value.reads]
     if name.startswith('conv') and len(shapes)>1: return _conv_macs(value, *shapes[:2])
-    if name in ('linear', 'matmul') and shapes[0]:
+    if name in ('grouped_matmul', 'linear', 'matmul') and shapes[0]:
         return math.prod(value.shape)*value.attributes.get('inner', shapes[0][-1])
     if name=='scaled_dot_product_attention' and len(shapes)>2:
         query, key, content = shapes[:3]
@@ -250,6 +252,12 @@ def _absorb_after(graph, node:int, into:int, **changes):
     _absorb(graph, node, into)
     graph.nodes[into].update(changes, leaves=leaves)
 
+def _become(graph, nodes:list, end:int, **changes):
+    "Absorb some nodes into the last of them, which changes its columns"
+    for node in nodes:
+        if node!=end: _absorb(graph, node, end)
+    graph.nodes[end].update(changes)
+
 # %% ../../nbs/15_networks.ipynb #0050a5c9
 def _only_reader(graph, node:int):
     "The only reader of a node; None where there are several, or where its result leaves the network"
@@ -287,9 +295,14 @@ def _fold_silu(graph, node:int):
     "x * sigmoid(x)"
     product = _only_reader(graph, node)
     if not (_is(graph, node, 'sigmoid') and _is(graph, product, 'mul')): return
-    if set(graph.pred[product])!={node, *graph.pred[node]}: return
+    if set(graph.pred[product])!={node, *graph.pred[node]} or _is_half(graph, node): return
     _absorb(graph, node, product)
     graph.nodes[product]['op'] = 'silu'
+
+def _is_half(graph, node:int) -> bool:
+    "Whether a node reads half of the channels that its only source gives"
+    source = _only_source(graph, node)
+    return source is not None and 2*graph.nodes[node]['out_channels']==graph.nodes[source]['out_channels']
 
 # %% ../../nbs/15_networks.ipynb #7783c2bb
 def _scales(graph, nodes, reader:int) -> list:
@@ -319,8 +332,30 @@ def _fold_group_norm(graph, node:int):
     if not (_is(graph, node, 'instance_norm') and _is(graph, shift, 'add')): return
     if not len(graph.pred[scale])==len(graph.pred[shift])==1: return
     graph.nodes[node]['params'] = 0
-    for inner in (node, scale): _absorb(graph, inner, shift)
-    graph.nodes[shift]['op'] = 'group_norm'
+    columns, channels = graph.nodes[shift], graph.nodes[shift]['weights']
+    size = max(1, columns['out_channels']*columns['out_size']//channels) if channels else columns['out_size']
+    channels = channels or columns['out_channels']
+    _become(graph, [node, scale], shift, op='group_norm', in_channels=channels, out_channels=channels, out_size=size)
+
+# %% ../../nbs/15_networks.ipynb #ff263bee
+def _fold_roll(graph, node:int):
+    "The two ends of one value the other way round, which only moves it"
+    source = _only_source(graph, node)
+    if not _is(graph, node, 'cat') or graph.nodes[node]['weights'] or graph.nodes[node]['leaves']: return
+    if source is None or any(graph.nodes[node][k]!=graph.nodes[source][k] for k in ('out_channels', 'out_size')): return
+    if len(graph.succ[source])==1: _absorb(graph, node, source)
+
+def _fold_guard(graph, node:int):
+    "A softmax whose NaN become 0, and a softplus that is the identity for large numbers"
+    if not _is(graph, node, 'where'): return
+    plain = next((i for i in graph.pred[node] if _is(graph, i, 'softmax', 'softplus')), None)
+    test = next((i for i in graph.pred[node] if _is(graph, i, 'isnan', 'gt')), None)
+    if plain is None or _only_reader(graph, test)!=node or set(graph.succ[plain])-{test}!={node}: return
+    softmax = _is(graph, plain, 'softmax')
+    tested = plain if softmax else _only_source(graph, plain)
+    if _only_source(graph, test)!=tested or set(graph.pred[node])-{plain, test}!=({tested}-{plain}): return
+    columns = {k: graph.nodes[plain][k] for k in ('op', 'in_channels')}
+    _become(graph, [test, plain], node, **columns)
 
 # %% ../../nbs/15_networks.ipynb #f60e95b4
 def _fold_attention(graph, node:int):
@@ -328,7 +363,7 @@ def _fold_attention(graph, node:int):
     mix = _only_reader(graph, node)
     if not (_is(graph, node, 'softmax') and _is(graph, mix, 'matmul')): return
     inside, compare = [node], _only_source(graph, node)
-    while _is(graph, compare, 'mul', 'div', 'add', 'where') and _only_reader(graph, compare)==inside[-1]:
+    while _is(graph, compare, 'mul', 'div', 'add', 'where', 'tanh') and _only_reader(graph, compare)==inside[-1]:
         inside.append(compare)
         compare = _only_source(graph, compare)
     if not (_is(graph, compare, 'matmul') and _only_reader(graph, compare)==inside[-1]): return
@@ -339,10 +374,184 @@ def _fold_attention(graph, node:int):
     attention.update(op='scaled_dot_product_attention', in_channels=channels, out_channels=channels,
                      out_size=max(1, attention['out_size']//attention['heads']))
 
+# %% ../../nbs/15_networks.ipynb #554099ff
+def _tree(graph, end:int, operations:set) -> tuple:
+    "(operations that compute `end` and nothing else, what they read): back from `end` through some kinds of them"
+    inside, leaves, front = [end], set(), list(graph.pred[end])
+    while front:
+        node = front.pop()
+        if graph.nodes[node]['op'] not in operations or _only_reader(graph, node) is None: leaves.add(node)
+        else:
+            inside.append(node)
+            front += graph.pred[node]
+    return inside, leaves
+
+# %% ../../nbs/15_networks.ipynb #276cf72c
+def _fold_tanh_gelu(graph, node:int):
+    "x * (1 + tanh(sqrt(2/pi) * (x + .044715 x^3))) / 2"
+    plus_one = _only_reader(graph, node) if _is(graph, node, 'tanh') else None
+    product = _only_reader(graph, plus_one) if _is(graph, plus_one, 'add') else None
+    if not _is(graph, product, 'mul'): return
+    inside, leaves = _tree(graph, product, {'mul', 'add', 'pow', 'tanh'})
+    operations = Counter(graph.nodes[i]['op'] for i in inside)
+    # Without a power, the cube is two products
+    products = operations['mul']-(0 if operations['pow'] else 2)
+    weights = any(graph.nodes[i]['weights'] for i in inside)
+    if len(leaves)!=1 or (operations['add'], operations['tanh'])!=(2, 1) or products not in (3, 4) or weights: return
+    last = _only_reader(graph, product)
+    if products==3: # The half comes last
+        if not (_is(graph, last, 'mul', 'div') and _only_source(graph, last)==product): return
+        inside, product = [*inside, last], last
+    _become(graph, inside, product, op='gelu')
+
+# %% ../../nbs/15_networks.ipynb #a5ab8f49
+_turns = [dict(add=1, mul=2, cat=1, neg=1), dict(cat=1, mul=4, add=1, sub=1), dict(cat=1, mul=4, add=2)]
+
+def _fold_rotary(graph, node:int):
+    "Pairs of channels turned by the angle of their position"
+    if not _is(graph, node, 'add', 'cat'): return
+    inside, leaves = _tree(graph, node, {'add', 'cat', 'mul', 'neg', 'sub'})
+    if Counter(graph.nodes[i]['op'] for i in inside) not in _turns: return
+    read = [leaf for i in inside for leaf in graph.pred[i] if leaf in leaves]
+    turned, times = Counter(read).most_common(1)[0]
+    # The others are sine and cosine, where positions are an input
+    if times<3 or len(leaves)>3: return
+    # Tables of sines and cosines, which a file does not tell from weights, are none
+    _become(graph, inside, node, op='rotary_embedding', **_over_heads(graph.nodes[node]))
+    graph.nodes[node]['params'] = 0
+
+def _over_heads(columns:dict) -> dict:
+    "Channels and size of a node whose channels are spread over heads"
+    channels = columns['out_channels']*columns['heads']
+    return dict(in_channels=channels, out_channels=channels, out_size=max(1, columns['out_size']//columns['heads']))
+
+# %% ../../nbs/15_networks.ipynb #87c56b99
+def _chain_before(graph, node:int, *kinds) -> list:
+    "A node and those before it, each of some kinds and read by the next alone; empty where there are no such"
+    chain = [node]
+    for operations in kinds:
+        before = _only_source(graph, chain[-1])
+        if not _is(graph, before, *operations) or _only_reader(graph, before)!=chain[-1]: return []
+        chain.append(before)
+    return chain
+
+def _fold_rms_norm(graph, node:int):
+    "x / sqrt(mean(x^2) + epsilon), times weights"
+    if not _is(graph, node, 'rsqrt', 'sqrt', 'pow'): return
+    inside = _chain_before(graph, node, ('add',), ('mean', 'global_avg_pool'), ('pow', 'mul'))
+    if not inside: return
+    normed, end = _only_source(graph, inside[-1]), _only_reader(graph, node)
+    if _is(graph, end, 'reciprocal', 'div') and _only_source(graph, end)==node: # 1 over the root
+        inside, end = [*inside, end], _only_reader(graph, end)
+    if not _is(graph, end, 'mul', 'div') or normed not in graph.pred[end]: return
+    scaled = _only_reader(graph, end)
+    if _is(graph, scaled, 'mul') and _only_source(graph, scaled)==end and graph.nodes[scaled]['weights']:
+        inside, end = [*inside, end], scaled
+    _become(graph, inside, end, op='rms_norm')
+    _fold_centring(graph, end)
+
+# %% ../../nbs/15_networks.ipynb #fd450161
+def _fold_centring(graph, node:int):
+    "Root mean square normalisation of centred values is layer normalisation"
+    centred = _only_source(graph, node)
+    if not _is(graph, centred, 'sub') or _only_reader(graph, centred)!=node: return
+    means = [i for i in graph.pred[centred] if _is(graph, i, 'mean', 'global_avg_pool')]
+    if len(means)!=1 or _only_reader(graph, means[0])!=centred: return
+    if set(graph.pred[centred])-{means[0]}!=set(graph.pred[means[0]]): return
+    _become(graph, [*means, centred], node, op='layer_norm')
+    shifted = _only_reader(graph, node)
+    if _is(graph, shifted, 'add') and _only_source(graph, shifted)==node and graph.nodes[shifted]['weights']:
+        _become(graph, [node], shifted, op='layer_norm')
+
+# %% ../../nbs/15_networks.ipynb #9d19ab5a
+_gates = dict(silu='swiglu', gelu='geglu', sigmoid='glu', relu='reglu')
+
+def _fold_gate(graph, node:int):
+    "The activation of some channels times as many others"
+    product = _only_reader(graph, node)
+    if not (_is(graph, node, *_gates) and _is(graph, product, 'mul') and len(graph.pred[node])==1): return
+    gate, others = _only_source(graph, node), set(graph.pred[product])-{node}
+    if len(others)!=1: return
+    other = others.pop()
+    halves = gate==other and _is_half(graph, node)
+    two_layers = _is(graph, gate, 'linear') and _is(graph, other, 'linear') and gate!=other
+    if not halves and not (two_layers and set(graph.pred[gate])==set(graph.pred[other])): return
+    _become(graph, [node], product, op=_gates[graph.nodes[node]['op']])
+
+# %% ../../nbs/15_networks.ipynb #5699c02a
+def _fold_router(graph, node:int):
+    "Linear layer, softmax, the best of them, and their sum as 1"
+    chances = _only_source(graph, node) if _is(graph, node, 'topk') else None
+    score = _only_source(graph, chances) if _is(graph, chances, 'softmax', 'sigmoid') else chances
+    if not _is(graph, score, 'linear'): return
+    inside, end = [i for i in dict.fromkeys((score, chances)) if _only_reader(graph, i) is not None], node
+    total = next((i for i in graph.succ[node] if _is(graph, i, 'sum', 'softmax')), None)
+    shares = _only_reader(graph, total)
+    if _is(graph, total, 'sum') and _is(graph, shares, 'div') and set(graph.pred[shares])=={node, total}:
+        inside, end = [*inside, node, total], shares
+    in_channels = graph.nodes[score]['in_channels']
+    readers = set(graph.succ[node])-set(inside)-{end}
+    _become(graph, inside, end, op='router', in_channels=in_channels)
+    graph.add_edges_from((end, reader) for reader in readers) # The choice of experts is read as well as their shares
+    _fold_experts(graph, end)
+
+# %% ../../nbs/15_networks.ipynb #5e443497
+def _fold_experts(graph, router:int):
+    "All that depends on the router, up to where its paths meet again"
+    import networkx as nx
+    reached, backwards = nx.descendants(graph, router), nx.DiGraph()
+    backwards.add_edges_from((j, i) for i,j in graph.edges if i==router or i in reached)
+    backwards.add_edges_from(('end', i) for i in reached if graph.nodes[i]['leaves'])
+    end = nx.immediate_dominators(backwards, 'end').get(router, 'end')
+    if end=='end': return
+    inside = [i for i in sorted(reached) if i!=end and nx.has_path(graph, i, end)]
+    if sum(_is(graph, i, 'grouped_matmul', 'matmul') for i in inside)<2: return
+    total = _only_reader(graph, end)
+    if _is(graph, total, 'sum'): inside, end = [*inside, end], total
+    _become(graph, inside, end, op='experts')
+
+# %% ../../nbs/15_networks.ipynb #4f076e9d
+def _fold_scan(graph, node:int):
+    "A loop over tokens, each of which updates and reads a state"
+    steps = sorted(graph.pred[node]) if _is(graph, node, 'cat') else []
+    if len(steps)<2 or not all(_is(graph, i, 'matmul') and _only_reader(graph, i)==node for i in steps): return
+    states = [[i for i in graph.pred[step] if _is(graph, i, 'add')] for step in steps]
+    if not all(len(o)==1 for o in states): return
+    states = [o[0] for o in states]
+    updates = [i for state in states for i in graph.pred[state] if _is(graph, i, 'mul')]
+    chained = [set(graph.succ[a]) & set(graph.pred[b]) & set(updates) for a,b in zip(states, states[1:])]
+    if not all(chained): return
+    inside = _with_coefficients(graph, {*steps, *states, *set().union(*chained)})
+    inside, end, columns = _past_the_state(graph, [*inside, node], node)
+    _become(graph, inside, end, op='selective_scan', **columns)
+
+# %% ../../nbs/15_networks.ipynb #a22312b5
+def _with_coefficients(graph, inside:set) -> set:
+    "The operations of a loop, and the products and powers that nothing else reads"
+    while True:
+        read = {i for o in inside for i in graph.pred[o]}-inside
+        more = [i for i in read if _is(graph, i, 'mul', 'exp') and set(graph.succ[i])<=inside]
+        if not more: return inside
+        inside.update(more)
+
+def _past_the_state(graph, inside:list, node:int) -> tuple:
+    "(nodes, the last of them, columns) of a scan with the direct connection that is added to it"
+    added = _only_reader(graph, node)
+    direct = set(graph.pred[added])-{node} if _is(graph, added, 'add') else set()
+    direct = direct.pop() if len(direct)==1 else None
+    source = _only_source(graph, direct) if _is(graph, direct, 'mul') else None
+    if source is None or _only_reader(graph, direct)!=added: return inside, node, {}
+    read = graph.nodes[source]
+    columns = dict(in_channels=read['out_channels'], out_channels=read['out_channels'], out_size=read['out_size'])
+    return [*inside, direct], added, columns
+
 # %% ../../nbs/15_networks.ipynb #4ed7e267
+_rules = (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_tanh_gelu, _fold_group_norm, _fold_rms_norm,
+          _fold_roll, _fold_guard, _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
+
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
-    for rule in (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_group_norm, _fold_attention):
+    for rule in _rules:
         for node in sorted(graph):
             if node in graph: rule(graph, node)
 
@@ -351,12 +560,27 @@ _containers = 'Sequential', 'ModuleList', 'ModuleDict'
 
 def _blocks(graph) -> dict:
     "Node -> (path, class) of the block that it stands in, None outside of any"
-    inside = {node: columns['modules'][1:] for node,columns in graph.nodes.items()}
-    operations = Counter(module for modules in inside.values() for module in set(modules))
-    classes = Counter(kind for (_,kind),count in operations.items() if count>1)
-    def is_block(module): return operations[module]>1 and classes[module[1]]>1 and module[1] not in _containers
-    return {node: next(filter(is_block, modules), None) for node,modules in inside.items()}
+    repeated = _repeated(graph)
+    inside = {node: [m for m in columns['modules'][1:] if m[1] in repeated] for node,columns in graph.nodes.items()}
+    holds = {kind for modules in inside.values() for _,kind in modules[:-1]}
+    adds = {modules[-1][1] for node,modules in inside.items() if modules and graph.nodes[node]['op']=='add'}
+    stages = holds-adds # They hold blocks, and add nothing themselves
+    block = {node: next((m for m in modules if m[1] not in stages), None) for node,modules in inside.items()}
+    repeated = _repeated_among({o for o in block.values() if o}) # Without what repeats in blocks alone
+    return {node: o if o and o[1] in repeated else None for node,o in block.items()}
 
+# %% ../../nbs/15_networks.ipynb #03dedf4f
+def _repeated(graph) -> set:
+    "The classes that repeat in a list, with more than one operation in each"
+    operations = Counter(module for columns in graph.nodes.values() for module in set(columns['modules'][1:]))
+    return _repeated_among({module for module,count in operations.items() if count>1 and module[1] not in _containers})
+
+def _repeated_among(modules:set) -> set:
+    "The classes of those modules whose paths differ in the last number alone, as in `layers.0` and `layers.1`"
+    lists = Counter((re.sub(r'\d+(?=[^.\d]*$)', '', path), kind) for path,kind in modules if '@' not in path)
+    return {kind for (path,kind),count in lists.items() if count>1}
+
+# %% ../../nbs/15_networks.ipynb #a4e07f66
 def _modules(graph, detail:str|int) -> dict:
     "Node -> (path, class) of the module that it is folded into, where that holds more than one node"
     if detail=='blocks': found = _blocks(graph)
@@ -462,18 +686,19 @@ def _warn(layers:list):
 _torch_names = {name: common for common,names in {
     'conv': 'convolution _convolution', 'matmul': 'mm bmm addmm baddbmm', 'cat': 'concat concatenate stack',
     'div': 'true_divide divide', 'mul': 'multiply', 'sub': 'subtract rsub', 'hardswish': 'hardswish_', 'max': 'amax',
-    'min': 'amin', 'softmax': 'softmax _softmax', 'log_softmax': '_log_softmax', 'erf': 'special_erf',
+    'min': 'amin', 'softmax': 'softmax _softmax _safe_softmax', 'log_softmax': '_log_softmax', 'erf': 'special_erf',
     'batch_norm': '_native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm',
     'layer_norm': 'native_layer_norm', 'group_norm': 'native_group_norm', 'where': 'masked_fill',
     'clamp': 'clamp_min clamp_max clip', 'to_copy': '_to_copy', 'unsafe_view': '_unsafe_view',
-    'embedding': 'embedding_bag', 'silu': 'silu swish', 'relu6': 'relu6'}.items() for name in names.split()}
+    'embedding': 'embedding_bag', 'silu': 'silu swish', 'grouped_matmul': '_grouped_mm grouped_mm_fallback',
+    }.items() for name in names.split()}
 
 def _torch_name(target) -> str:
     "The common name of an ATen operation; other:... for an operation of another library"
     if not isinstance(target, torch._ops.OpOverload): return f"other:{getattr(target, '__name__', target)}"
     library, name = target._schema.name.split('::')
-    if library!='aten': return f'other:{library}::{name}'
     name = _torch_names.get(name, name)
+    if library!='aten' and name!='grouped_matmul': return f'other:{library}::{name}'
     # One underscore behind a name says that the operation works in place
     if name.endswith('_') and not name.startswith('__'): name = name[:-1]
     return _torch_names.get(name, name).lstrip('_')
@@ -601,7 +826,7 @@ class _TorchReader:
         names = {k: n for k,n in signature.inputs_to_parameters.items() if n in tensors}
         # By identity, so that shared weights are one parameter
         self.weights = {k: {id(tensors[n]): tensors[n].numel()} for k,n in names.items()}
-        self.inputs = set(signature.user_inputs)
+        self.inputs, self.known = set(signature.user_inputs), {} # What was computed, by operation and operands
 
     def add(self, name:str, **fields) -> int:
         "Append a value and give its number"
@@ -642,6 +867,16 @@ def inline(self:_TorchReader, inner, operands):
     for placeholder,operand in zip(placeholders, operands): self.numbers[placeholder] = self.result(operand)
     return self.walk(inner)
 
+# %% ../../nbs/15_networks.ipynb #5511b2b9
+_random = re.compile('rand|bernoulli|multinomial|normal|uniform|poisson')
+_neutral = dict(mul=1, div=1, add=0, sub=0, pow=1)
+
+def _named(name:str, arguments:dict) -> str:
+    "An operation's name; `identity` where its second operand is a number that changes nothing"
+    number = arguments.get('exponent' if name=='pow' else 'other')
+    same = type(number) in (int, float) and number==_neutral.get(name)
+    return 'identity' if same else name
+
 # %% ../../nbs/15_networks.ipynb #ef346744
 @patch
 def call(self:_TorchReader, node, module):
@@ -651,7 +886,19 @@ def call(self:_TorchReader, node, module):
     inner = [number for number,o in enumerate(node.args) if _is_module(o, module)]
     if len(inner)==1: return self.inline(getattr(module, node.args[inner[0]].target), node.args[inner[0]+1:])
     if not _has_tensor(node.meta.get('val')): return self.add('constant')
-    return self.operation(node, 'getitem' if picks else _torch_name(node.target))
+    name, key = 'getitem' if picks else _torch_name(node.target), self.key(node)
+    number = self.known.get(key)
+    if number is None: number = self.operation(node, _named(name, _arguments(node)))
+    if self.values[number].writes: self.known.clear()
+    elif not _random.match(name): self.known[key] = number
+    return number
+
+# %% ../../nbs/15_networks.ipynb #3e596539
+@patch
+def key(self:_TorchReader, node) -> str:
+    "An operation and its operands, the same for one that computes the same again"
+    operands = torch.fx.node.map_arg((node.args, node.kwargs), lambda o: f'value {self.numbers.get(o)}')
+    return f'{node.target} {operands}'
 
 @patch
 def operation(self:_TorchReader, node, name:str) -> int:
@@ -683,9 +930,10 @@ def _module_stack(node) -> tuple:
 def _evaluating(module:nn.Module):
     "The module in evaluation mode, attention without its fused path, export without its log; all restored afterwards"
     modes, level = [(o, o.training) for o in module.modules()], logging.root.manager.disable
-    fused = torch.backends.mha.get_fastpath_enabled()
+    fused, caching = torch.backends.mha.get_fastpath_enabled(), _caching(module)
     try:
         module.eval()
+        for settings in caching: settings.use_cache = False
         torch.backends.mha.set_fastpath_enabled(False)
         logging.disable(logging.WARNING)
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -694,7 +942,14 @@ def _evaluating(module:nn.Module):
     finally:
         logging.disable(level)
         torch.backends.mha.set_fastpath_enabled(fused)
+        for settings in caching: settings.use_cache = True
         for part,mode in modes: part.training = mode
+
+# %% ../../nbs/15_networks.ipynb #6c0dab84
+def _caching(module:nn.Module) -> list:
+    "The configurations of language models inside a module that ask for a cache, which is no part of the network"
+    found = {id(o): o for part in module.modules() for o in [getattr(part, 'config', None)]}
+    return [o for o in found.values() if getattr(o, 'use_cache', None) is True]
 
 def first_line(error:Exception) -> str:
     "The first line of an error that says something"
@@ -710,8 +965,15 @@ def _exported(module:nn.Module, args:tuple, kwargs:dict):
         except Exception as error: reason = first_line(error)
         try: module(*args, **kwargs)
         except Exception as error: raise NetworkError(_does_not_run([*args, *kwargs.values()], error)) from None
-    hint = '; its control flow must not depend on the values of the input' if 'data-dependent' in reason else ''
-    raise NetworkError(f"{type(module).__name__} cannot be exported by torch.export: {reason}{hint}")
+    raise NetworkError(f"{type(module).__name__} cannot be exported by torch.export: {_reason(reason)}")
+
+def _reason(reason:str) -> str:
+    "What to say of an export that failed"
+    if 'data-dependent' in reason: return f"{reason}; its control flow must not depend on the values of the input"
+    found = re.match(r"Found <class '(?:\w+\.)*(\w+)'> in output", reason)
+    if not found: return reason if len(reason)<=300 else reason[:300].rsplit(' ', 1)[0]+' ...'
+    return (f"its output holds an object of class {found[1]}, which is neither a tensor nor a list or dictionary of "
+            "them; switch it off, such as by model.config.use_cache = False, or wrap the model to return tensors")
 
 def _does_not_run(inputs:list, error:Exception) -> str:
     "What to say of a module that cannot take its example input"

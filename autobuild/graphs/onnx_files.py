@@ -21,8 +21,8 @@ _onnx_names = dict(
     ArgMax='argmax', ArgMin='argmin', Attention='scaled_dot_product_attention', BatchNormalization='batch_norm',
     Concat='cat', CumSum='cumsum', DepthToSpace='pixel_shuffle', GatherElements='gather',
     GlobalAveragePool='global_avg_pool', GlobalMaxPool='global_max_pool', GridSample='grid_sampler',
-    GroupNormalization='group_norm', HardSigmoid='hardsigmoid', HardSwish='hardswish',
-    InstanceNormalization='instance_norm', LayerNormalization='layer_norm', PRelu='prelu',
+    Greater='gt', GroupNormalization='group_norm', HardSigmoid='hardsigmoid', HardSwish='hardswish',
+    InstanceNormalization='instance_norm', IsNaN='isnan', LayerNormalization='layer_norm', PRelu='prelu',
     RMSNormalization='rms_norm', RandomNormalLike='randn_like', RandomUniformLike='rand_like',
     ReduceL2='linalg_vector_norm', ReduceMax='max', ReduceMean='mean', ReduceMin='min',
     ReduceProd='prod', ReduceSum='sum', Shape='constant', Size='constant', SpaceToDepth='pixel_unshuffle', Swish='silu',
@@ -142,8 +142,8 @@ def _bytes(path:Path) -> bytes:
 # %% ../../nbs/16_onnx.ipynb #76163f5a
 _data_fields = 'raw_data', 'float_data', 'double_data', 'int32_data', 'int64_data', 'uint64_data', 'string_data'
 
-def _check_weight(tensor, name:str):
-    "Raise where the sizes of a constant array do not fit its data; drop the data of a large one"
+def _checked_weight(tensor, name:str) -> str|tuple|None:
+    "`_content` of a constant array, whose data are dropped where it is large; raises where sizes do not fit data"
     if any(o<0 for o in tensor.dims): raise NetworkError(_negative(name, tensor.dims))
     numbers = math.prod(tensor.dims)
     stored = {k: len(getattr(tensor, k)) for k in _data_fields if len(getattr(tensor, k))}
@@ -151,12 +151,29 @@ def _check_weight(tensor, name:str):
         found = ', '.join(f"{n} {'bytes' if k=='raw_data' else 'numbers'}" for k,n in stored.items())
         raise NetworkError(f"the array {name!r} has {numbers:,} numbers by its sizes {list(tensor.dims)}, "
                            f"but {found} of data; export the file again")
+    content = _content(tensor)
     if numbers>1024:
         for k in _data_fields: tensor.ClearField(k)
+    return content
 
 def _negative(name:str, dims:list) -> str:
     "What to say of an array with a negative size"
     return f"the array {name!r} has the sizes {list(dims)}, and a size is never negative; export the file again"
+
+# %% ../../nbs/16_onnx.ipynb #1863a08f
+def _content(tensor) -> str|tuple|None:
+    "'mask', or what arrays of the same numbers have in common; None for vectors, and where nothing can be told"
+    from onnx import TensorProto, numpy_helper
+    floats = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE
+    stored = tensor.data_location!=TensorProto.EXTERNAL and any(len(getattr(tensor, k)) for k in _data_fields)
+    if not stored or tensor.data_type not in floats or sum(n>1 for n in tensor.dims)<2: return None
+    array = numpy_helper.to_array(tensor).ravel()
+    if not array[:8].any() or array[:8].min()<-1e4: # Most weights are told from a mask by their first numbers
+        if ((array==0) | (array<-1e4)).all(): return 'mask'
+    bits = array.view(f'u{array.itemsize}')
+    if (bits==bits[0]).all(): return None
+    mixed = bits ^ (bits>>9)
+    return str(array.dtype), array.size, int(bits.sum(dtype=np.uint64)), int((mixed*mixed).sum(dtype=np.uint64))
 
 # %% ../../nbs/16_onnx.ipynb #bb6382a1
 def _lengths(tensor, field:str, numbers:int) -> tuple:
@@ -225,16 +242,17 @@ def _sizes_of_functions(bodies:dict) -> dict:
     return sizes
 
 # %% ../../nbs/16_onnx.ipynb #646e7515
-def _check_arrays(model):
-    "Raise where a constant array of the file does not fit its data"
-    for tensor in model.graph.initializer: _check_weight(tensor, tensor.name)
+def _check_arrays(model) -> dict:
+    "Name -> `_content` of the constant arrays of the file; raises where one does not fit its data"
+    contents = {tensor.name: _checked_weight(tensor, tensor.name) for tensor in model.graph.initializer}
     for tensor in model.graph.sparse_initializer:
         if any(o<0 for o in tensor.dims): raise NetworkError(_negative(tensor.values.name, tensor.dims))
-        _check_weight(tensor.values, tensor.values.name)
+        _checked_weight(tensor.values, tensor.values.name)
     for nodes in (model.graph.node, *(o.node for o in model.functions)):
         for node in _all_nodes(nodes):
             for attribute in node.attribute:
-                if attribute.HasField('t'): _check_weight(attribute.t, attribute.t.name or _label(node))
+                if attribute.HasField('t'): _checked_weight(attribute.t, attribute.t.name or _label(node))
+    return contents
 
 def _label(node) -> str:
     "What to call a node in a message"
@@ -340,8 +358,8 @@ def _computed(node, known:dict, opsets:dict):
 # %% ../../nbs/16_onnx.ipynb #7fb62ee1
 class _OnnxReader:
     "Turns an ONNX graph in order of computation into values"
-    def __init__(self, model):
-        self.model, self.values = model, []
+    def __init__(self, model, contents:dict):
+        self.model, self.values, self.contents = model, [], contents
         self.numbers = {} # Name -> number of its value
         self.types = {} # Name -> type and shape
         self.known = {} # Name -> array, where it is constant and small
@@ -387,7 +405,9 @@ def constant(self:_OnnxReader, name:str, tensor):
     kinds, shape = onnx.TensorProto, tuple(tensor.dims)
     counts = tensor.data_type in (kinds.INT64, kinds.INT32, kinds.BOOL, kinds.STRING)
     self.types[name] = _type(tensor.data_type, shape)
-    self.add([name], 'constant', shape=shape, weights={name: math.prod(shape)} if shape and not counts else {})
+    weight = shape and not counts
+    content = self.contents.get(name) or name
+    self.add([name], 'constant', shape=shape, weights={content: math.prod(shape)} if weight else {})
     stored = tensor.data_location!=kinds.EXTERNAL and any(len(getattr(tensor, k)) for k in _data_fields)
     if stored and math.prod(shape)<=_most_numbers: self.known[name] = onnx.numpy_helper.to_array(tensor)
 
@@ -433,9 +453,13 @@ def reads(self:_OnnxReader, node) -> list:
     "The numbers of the values that a node computes with"
     captured = [name for name in _captured(node) if name in self.numbers]
     numbers = [self.numbers[name] for name in [*node.input[:_inputs_read.get(node.op_type)], *captured] if name]
-    if node.op_type not in ('Add', 'Sub', 'Mul', 'Div', 'Pow'): return numbers
-    # A single number says nothing about the network
-    return [i for i in numbers if self.values[i].name!='constant' or math.prod(self.values[i].shape)>1]
+    if node.op_type not in ('Add', 'Sub', 'Mul', 'Div', 'Pow', 'Where', 'Attention'): return numbers
+    return [i for i in numbers if self.values[i].name!='constant' or self.says_something(self.values[i])]
+
+@patch
+def says_something(self:_OnnxReader, value:Value) -> bool:
+    "Whether a constant is part of the network: a single number is not, and a mask is not"
+    return math.prod(value.shape)>1 and 'mask' not in value.weights
 
 def _modules(node) -> tuple:
     "(path, class) of every module around a node, where the exporter wrote them down as lists of quoted names"
@@ -485,7 +509,7 @@ def inferred(self:_OnnxReader, node) -> dict:
 def _read(path:str|Path, dims:dict|None) -> tuple:
     "(values, numbers of the outputs) of a file"
     model = _load(path)
-    _check_arrays(model)
+    contents = _check_arrays(model)
     model = _inlined(model)
     for domain in {o.domain for o in model.graph.node}-{o.domain for o in model.opset_import}:
         model.opset_import.add(domain=domain, version=1)
@@ -494,7 +518,7 @@ def _read(path:str|Path, dims:dict|None) -> tuple:
         del model.graph.value_info[:]
         for output in model.graph.output: output.type.tensor_type.ClearField('shape')
     _sort(model.graph)
-    return _OnnxReader(model).read()
+    return _OnnxReader(model, contents).read()
 
 # %% ../../nbs/16_onnx.ipynb #d0b8ca05
 @patch(cls_method=True)
