@@ -1074,7 +1074,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'autobuild.polynomial.Terms.__call__': ('polynomial.html#terms.__call__', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial.Terms.__init__': ('polynomial.html#terms.__init__', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial.Terms.columns': ('polynomial.html#terms.columns', 'autobuild/polynomial.py'),
-                                      'autobuild.polynomial.Terms.levels': ('polynomial.html#terms.levels', 'autobuild/polynomial.py'),
+                                      'autobuild.polynomial.Terms.groups': ('polynomial.html#terms.groups', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial.Terms.per_term': ('polynomial.html#terms.per_term', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial._centred': ('polynomial.html#_centred', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial._factored': ('polynomial.html#_factored', 'autobuild/polynomial.py'),

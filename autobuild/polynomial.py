@@ -31,6 +31,7 @@ class Terms:
         self.places = [names.index(name) for name in ('stage', 'layer') if name in names]
         self.sizes, self.per_place = [choices[i] for i in self.places], sum(choices)+curves
         self.count = self.per_place*math.prod(self.sizes) # Without path terms
+        self.widths = choices+[1+knots]*len(encoder.continuous) # Terms of each feature at one place
         # Where each category's choices begin within a place, and where the terms of continuous features stand
         self.offset, self.measured = ends[:-1], ends[-1]+torch.arange(curves, device=encoder.device)
         wired = [stage for stage in encoder.space.stages if not stage.is_chain] if len(self.places)==2 else []
@@ -75,40 +76,41 @@ def __call__(self:Terms,
 
 # %% ../nbs/28_polynomial.ipynb #02aa04d2
 @patch
-def levels(self:Terms,
+def groups(self:Terms,
     counts:torch.Tensor, # (graphs, terms)
-) -> list: # (graphs, sums) of the whole network, of each stage, of each place, and path terms where there are any
+) -> list: # (graphs, sums) of each feature in the whole network, in each stage, at each place; then path terms
     "The terms, and their sums over layers and over stages"
     placed, depth = counts[:,:self.count].reshape(len(counts), *self.sizes, -1), len(self.sizes)
     sums = [placed.sum(tuple(range(level, depth+1))) if level<=depth else placed for level in range(1, depth+2)]
     paths = [counts[:,self.count:]] if counts.shape[1]>self.count else []
-    return [part.flatten(1) for part in sums]+paths
+    return [part.flatten(1) for level in sums for part in level.split(self.widths, -1)]+paths
 
 @patch
 def per_term(self:Terms,
-    weights:list, # (..., sums) of each level
+    weights:list, # (..., sums) of each group
 ) -> torch.Tensor: # (..., terms)
     "The weight of each term: its own, with those of its stage and of the whole network added"
-    total, depth = 0, len(self.sizes)
-    for level,weight in enumerate(weights[:depth+1]):
-        shape = (*self.sizes[:level], *[1]*(depth-level), self.per_place)
-        total = total+weight.reshape(*weight.shape[:-1], *shape)
-    placed = total.expand(*total.shape[:total.dim()-depth-1], *self.sizes, self.per_place).flatten(-depth-1)
-    return torch.cat([placed, *weights[depth+1:]], -1)
+    total, depth, lead = 0, len(self.sizes), weights[0].shape[:-1]
+    for level in range(depth+1):
+        cells, features = self.sizes[:level], weights[level*len(self.widths):(level+1)*len(self.widths)]
+        joined = torch.cat([weight.reshape(*lead, *cells, -1) for weight in features], -1)
+        total = total+joined.reshape(*lead, *cells, *[1]*(depth-level), self.per_place)
+    placed = total.expand(*lead, *self.sizes, self.per_place).flatten(len(lead))
+    return torch.cat([placed, *weights[(depth+1)*len(self.widths):]], -1)
 
-# %% ../nbs/28_polynomial.ipynb #78304a2c
+# %% ../nbs/28_polynomial.ipynb #fa399153
 def _kernel(scales, products):
     "Covariances: what adds up, and pairs"
     adds, pairs = scales[:len(products)].exp(), scales[len(products):-1].exp()
     linear = sum(scale*product for scale,product in zip(adds, products))
-    return linear+sum(scale*product for scale,product in zip(pairs, products))**2 # k = sum_l a_l G_l + (sum_l c_l G_l)^2
+    return linear+sum(scale*product for scale,product in zip(pairs, products))**2 # k = sum_g a_g G_g + (sum_g c_g G_g)^2
 
 def _with_noise(scales, products):
     "Covariances of labels, noise included"
     covariance = _kernel(scales, products)
     return covariance+(scales[-1].exp()+1e-6)*torch.eye(len(covariance), dtype=covariance.dtype)
 
-# %% ../nbs/28_polynomial.ipynb #9157e228
+# %% ../nbs/28_polynomial.ipynb #db2e8dd5
 def _likeliest(products, labels, steps=30):
     "The logarithms of the scales under which the labels are most likely"
     prior = torch.tensor([-1.]*len(products)+[-2.]*len(products)+[-1.5], dtype=torch.float64)
@@ -125,7 +127,7 @@ def _likeliest(products, labels, steps=30):
     optimiser.step(loss)
     return scales.detach()
 
-# %% ../nbs/28_polynomial.ipynb #31d27afc
+# %% ../nbs/28_polynomial.ipynb #8b52c53f
 @dataclass(frozen=True, eq=False)
 class Polynomial:
     "A polynomial of degree two in a network's terms"
@@ -171,14 +173,14 @@ def total(self:Polynomial,
     "The value of graphs whose nodes' contributions were added up"
     return self._value(contributions[...,0], contributions[...,1:])
 
-# %% ../nbs/28_polynomial.ipynb #406a1350
+# %% ../nbs/28_polynomial.ipynb #008234dd
 most_for_scales, most_fitted = 300, 3000 # Networks: the first take a second, the others some more
 most_for_folds = 150 # Networks up to which each fold finds its own scales; beyond, one fold hardly moves them
 
-def _centred(levels):
-    "(centred and scaled levels, their means, their lengths), in double precision"
-    means = [part.mean(0) for part in levels]
-    centred = [part-mean for part,mean in zip(levels, means)]
+def _centred(groups):
+    "(centred and scaled groups, their means, their lengths), in double precision"
+    means = [part.mean(0) for part in groups]
+    centred = [part-mean for part,mean in zip(groups, means)]
     lengths = [part.square().sum(1).mean().sqrt().clamp(min=1e-9) for part in centred]
     return [part/length for part,length in zip(centred, lengths)], means, lengths
 
@@ -190,7 +192,7 @@ def _without(fold, scales, products, labels):
     solved = torch.linalg.solve(_with_noise(scales, inner), labels[kept])
     return _kernel(scales, [product[fold][:,kept] for product in products])@solved
 
-# %% ../nbs/28_polynomial.ipynb #7a93f586
+# %% ../nbs/28_polynomial.ipynb #957ded9d
 most_factors = 64 # Squares kept; the rest of the pairs is far below the noise
 
 def _factored(rows, solved):
@@ -203,8 +205,8 @@ def _factored(rows, solved):
     return factors[:,kept], values[kept]
 
 def _parts(weights, like):
-    "Columns (sums of all levels, ...) level by level, sums last"
-    return [part.movedim(0, -1) for part in weights.split([level.shape[1] for level in like])]
+    "Columns (sums of all groups, ...) group by group, sums last"
+    return [part.movedim(0, -1) for part in weights.split([group.shape[1] for group in like])]
 
 # %% ../nbs/28_polynomial.ipynb #07561d69
 def _polynomial(terms, scales, centred, means, lengths, solved):
@@ -220,7 +222,7 @@ def _polynomial(terms, scales, centred, means, lengths, solved):
                   factors=terms.per_term(_parts(factors, centred)).T)
     return Polynomial(terms, **{name: found.float().to(terms.offset.device) for name,found in fitted.items()})
 
-# %% ../nbs/28_polynomial.ipynb #94fa4715
+# %% ../nbs/28_polynomial.ipynb #2e6a79e7
 def fit_polynomial(
     terms:Terms, # Of the space
     counts:torch.Tensor, # (n, terms) of labelled networks
@@ -231,9 +233,9 @@ def fit_polynomial(
     "Fit by a Gaussian process, on the processor and in double precision"
     n, kept = len(labels), np.arange(len(labels))
     if n>most_fitted: kept = np.sort(np.random.default_rng([seed, 3]).permutation(n)[:most_fitted])
-    levels = terms.levels(counts[kept].cpu().double())
+    groups = terms.groups(counts[kept].cpu().double())
     labels = torch.as_tensor(labels[kept], dtype=torch.float64)
-    centred, means, lengths = _centred(levels)
+    centred, means, lengths = _centred(groups)
     few = torch.as_tensor(np.random.default_rng([seed, 4]).permutation(len(kept))[:most_for_scales])
     scales = _likeliest([part[few]@part[few].T for part in centred], labels[few])
     products = [part@part.T for part in centred]
