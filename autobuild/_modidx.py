@@ -1355,10 +1355,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'autobuild.views.graph_table': ('views.html#graph_table', 'autobuild/views.py'),
                                  'autobuild.views.plot_graph': ('views.html#plot_graph', 'autobuild/views.py')},
             'autobuild.warping': { 'autobuild.warping.Warp': ('warping.html#warp', 'autobuild/warping.py'),
-                                   'autobuild.warping.Warp._scaled': ('warping.html#warp._scaled', 'autobuild/warping.py'),
                                    'autobuild.warping.Warp._slope': ('warping.html#warp._slope', 'autobuild/warping.py'),
                                    'autobuild.warping.Warp.fit': ('warping.html#warp.fit', 'autobuild/warping.py'),
                                    'autobuild.warping.Warp.unwarp': ('warping.html#warp.unwarp', 'autobuild/warping.py'),
                                    'autobuild.warping.Warp.warp': ('warping.html#warp.warp', 'autobuild/warping.py'),
-                                   'autobuild.warping._powers': ('warping.html#_powers', 'autobuild/warping.py'),
                                    'autobuild.warping._unpowered': ('warping.html#_unpowered', 'autobuild/warping.py')}}}

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Warp']
 
-# %% ../nbs/55_warping.ipynb #65328e4a
+# %% ../nbs/55_warping.ipynb #a0585a06
 from dataclasses import dataclass
 
 import numpy as np, torch
 from fastcore.basics import patch
 
-# %% ../nbs/55_warping.ipynb #71853399
+# %% ../nbs/55_warping.ipynb #b2caeece
 @dataclass(frozen=True)
 class Warp:
     "A scale on which labels are like a normal distribution with mean 0 and standard deviation 1"
@@ -22,8 +22,10 @@ class Warp:
     spread:float # Of the powers
     low:float # The lowest label, standardised
     high:float # The highest label, standardised
+    bottom:float # The lowest label on the scale
+    top:float # The highest label on the scale
 
-# %% ../nbs/55_warping.ipynb #fc04defa
+# %% ../nbs/55_warping.ipynb #8c8931f5
 @patch(cls_method=True)
 def fit(cls:Warp,
     labels:np.ndarray, # (n,) at least two that differ
@@ -37,32 +39,22 @@ def fit(cls:Warp,
     def unlikely(power): return (power-1)**2/8-yeojohnson_llf(power, standardised)
     power = float(minimize_scalar(unlikely, bounds=(-3, 6), method='bounded').x)
     powers = yeojohnson(standardised, power)
-    return cls(mean, std, power, float(powers.mean()), float(powers.std()),
-               float(standardised.min()), float(standardised.max()))
+    centre, spread = float(powers.mean()), float(powers.std())
+    ends = float(standardised.min()), float(standardised.max())
+    return cls(mean, std, power, centre, spread, *ends, *((yeojohnson(np.array(ends), power)-centre)/spread).tolist())
 
-# %% ../nbs/55_warping.ipynb #4c3612f7
-def _powers(x, power):
-    "Yeo and Johnson's transformation"
-    up, down = (x.clamp(min=0)+1).log(), (1-x.clamp(max=0)).log()
-    # ((1+t)^p-1)/p by way of expm1, which is exact near p = 0
-    def grown(log, p): return torch.expm1(p*log)/p if abs(p)>1e-9 else log
-    return torch.where(x>=0, grown(up, power), -grown(down, 2-power))
-
-@patch
-def _scaled(self:Warp, standardised):
-    "Standardised labels on the scale"
-    return (_powers(standardised, self.power)-self.centre)/self.spread
-
+# %% ../nbs/55_warping.ipynb #25cc605b
 @patch
 def warp(self:Warp,
     labels:np.ndarray, # (n,) in label units
 ) -> np.ndarray: # (n,) with mean 0 and standard deviation 1 over the labels of the fit
     "Labels on the scale"
-    return self._scaled((torch.as_tensor(np.asarray(labels, float))-self.mean)/self.std).numpy()
+    from scipy.stats import yeojohnson
+    return (yeojohnson((np.asarray(labels, float)-self.mean)/self.std, self.power)-self.centre)/self.spread
 
-# %% ../nbs/55_warping.ipynb #c37987d0
+# %% ../nbs/55_warping.ipynb #d2cdd90d
 def _unpowered(x, power):
-    "The inverse of `_powers`, where there is one"
+    "The inverse of psi, where there is one; expm1 and log1p are exact near a power of 0"
     def shrunk(grown, p): return torch.expm1(torch.log1p(p*grown)/p) if abs(p)>1e-9 else torch.expm1(grown)
     return torch.where(x>=0, shrunk(x.clamp(min=0), power), -shrunk(-x.clamp(max=0), 2-power))
 
@@ -71,11 +63,10 @@ def unwarp(self:Warp,
     scaled:torch.Tensor, # On the scale, of any shape
 ) -> torch.Tensor: # In label units, in double precision
     "Back to label units"
-    low, high = self._scaled(torch.tensor([self.low, self.high], dtype=torch.float64, device='cpu')).tolist()
     scaled = scaled.double()
-    inner = _unpowered(scaled.clamp(low, high)*self.spread+self.centre, self.power)
+    inner = _unpowered(scaled.clamp(self.bottom, self.top)*self.spread+self.centre, self.power)
     below, above = (min(1., self._slope(end)) for end in (self.low, self.high))
-    beyond = (scaled-high).clamp(min=0)*above+(scaled-low).clamp(max=0)*below
+    beyond = (scaled-self.top).clamp(min=0)*above+(scaled-self.bottom).clamp(max=0)*below
     return (inner+beyond)*self.std+self.mean
 
 @patch

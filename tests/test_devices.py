@@ -1,4 +1,6 @@
 "Everything is computed where the network is. Tensors without data stand for those of another device."
+from dataclasses import replace
+
 import pytest, torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -6,7 +8,8 @@ from torch.utils._pytree import tree_leaves
 from autobuild.encoding import Encoder
 from autobuild.importance import module_scores
 from autobuild.normalization import Shift
-from autobuild.readouts import Predictor, new_network
+from autobuild.polynomial import Terms
+from autobuild.readouts import new_network
 
 carried = {'_to_copy', 'detach', 'lift_fresh', 'view', '_unsafe_view', 'alias', 'copy_', 'empty'} # Compute nothing
 
@@ -33,14 +36,18 @@ def elsewhere_model(small_model):
     sizes = small_model.ensemble, small_model.width, small_model.hops
     net = new_network(Encoder(small_model.space), *sizes, seed=0).to('meta').eval()
     moments = [tuple(o.to('meta') for o in kind) for kind in (here.shift.nodes, here.shift.graphs)]
-    return Predictor(net, Shift(*moments, here.shift.labels), encoder)
+    terms, parts = Terms(encoder), {}
+    for name,part in here.parts.items():
+        parts[name] = replace(part, terms=terms, **{field: tensor.to('meta') for field,tensor in part.tensors.items()})
+    shift = Shift(*moments, here.shift.labels)
+    return replace(here, net=net, shift=shift, encoder=encoder, terms=terms, parts=parts)
 
 def test_predictor(elsewhere_model, small_data):
     predictor, archs = elsewhere_model, list(small_data.archs)
     assert predictor.device.type=='meta'
     with Elsewhere() as mode:
         for reading in [*predictor.read(archs), *predictor.read_grid(1, 2, archs[0])]:
-            assert reading.z.is_meta and reading.y.is_meta and reading.linear.is_meta
+            assert reading.z.is_meta and reading.y.is_meta and reading.parts['polynomial'].is_meta
             assert predictor.verdict(reading).is_meta
         assert predictor.members(archs).shape==(2, len(archs))
         assert predictor.node_norms(archs, 2).shape==(2, sum(len(arch.rows) for arch in archs))

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 from autobuild import AutoBuild
 from doors import enter, odd
 
-arguments = '''target ensemble seed readout contexts width hops device linear steps warmup lr batch rank_weight
+arguments = '''target ensemble seed readout contexts width hops device weights steps warmup lr batch rank_weight
     weight_decay nothing'''.split()
 words = '''accuracy both context regressor last mean swap norm effect place cpu cuda meta mps kernel width -latency
     predicted --'''.split() + ['params < 300', 'predicted > .5', 'latency < 9', 'nothing < 1']

@@ -18,15 +18,15 @@ def test_pinned(tiny, small_data):
     "The same numbers as when they were written down; training steps multiply differences between processors"
     features = tiny.feature_importance('norm').set_index(['feature', 'choice']).score
     found = dict(predictions=tiny.predict(small_data[:4]), heldout=tiny.heldout.iloc[[0, 1, 2, -1]],
-                 share=float(tiny.predictor.net.linear.share), both=tiny.module_scores(1)[0,[0, 5, 11]],
+                 weights=list(tiny.predictor.weights.values()), both=tiny.module_scores(1)[0,[0, 5, 11]],
                  last=tiny.module_scores(1, 'last')[0,[0, 5, 11]], mean=tiny.module_scores(1, 'mean')[0,[0, 5, 11]],
                  features=features[[('kernel', 3), ('width', 16)]])
     for name,values in found.items(): np.testing.assert_allclose(values, pinned[name], atol=1e-3, err_msg=name)
 
 pinned = dict(
-    predictions=[2.6468, 3.4335, 2.6131, 1.7436], heldout=[.8108, .2427, .4276, .4961], share=.25,
-    both=[2.8245, 3.6236, 4.3626], last=[1.1596, 3.9887, 2.8589], mean=[1.1596, 4.1785, 2.6576],
-    features=[-.0314, .1137])
+    predictions=[2.9098, 4.0601, 2.9017, .9630], heldout=[.9950, .2298, .4328, .4979], weights=[.1144, .9380],
+    both=[2.2851, 3.7247, 5.1837], last=[1.1570, 3.9620, 2.8431], mean=[1.1570, 4.1725, 2.6594],
+    features=[-.0384, .1102])
 
 def test_built_is_new(tiny, small_data):
     "What is built is not labelled, though the best networks may be"
