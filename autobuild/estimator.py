@@ -176,7 +176,7 @@ def _apart(self:AutoBuild, over=None, rough=False):
     read = self.predictor.members
     if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
     if rough not in self._effects:
-        sizes = dict(reads=2000, draws=2000) if rough else {}
+        sizes = dict(reads=500, draws=500) if rough else {}
         self._effects[rough] = fit_effects(read, self.space, None, self.seed, **sizes)
     return self._effects[rough]
 
@@ -286,8 +286,11 @@ def _contradictions(self:AutoBuild):
 def _misleading(self:AutoBuild):
     "A sentence if pairs explain so much that single features mislead"
     if not getattr(self.space, 'can_build', True): return []
-    try: share = self._apart(rough=True).explained()['pairs']
+    try: apart = self._apart(rough=True)
     except SpaceError: return []
+    left = apart.residual().mean(0).var()
+    if left<=.25*apart.variance: return [] # Pairs explain no more than main effects leave
+    share = apart.explained()['pairs']
     if share<=.25: return []
     return [f"pairs of choices explain {share:.0%} of what the prediction varies: see effects(order=2), "
             "since single features mislead here"]
