@@ -26,7 +26,7 @@ from .targets import Condition
 class Column:
     "Something of which every network has a value"
     values:Callable # A list of architectures -> (n,) numbers
-    modules:Callable|None=None # Stage -> (modules,) means over the contexts; None computes them from `values`
+    modules:Callable|None=None # (stage, contexts) -> (modules,) means over these; None computes them from `values`
     alone:bool=False # Whether modules were valued on their own, so that no shared feature is counted twice
 
 class Builder:
@@ -38,7 +38,13 @@ class Builder:
         seed:int=0, # Fixes the random networks that estimates are held against
     ):
         self.space, self.contexts, self.columns, self.seed = space, contexts, columns, seed
-        self.classes, self._scores, self._exact = Classes(space, by_cost=False), {}, {}
+        self.classes, self._made = Classes(space, by_cost=False), {}
+
+    def _once(self, make, *about):
+        "What a method gives, made when it is first asked for"
+        key = make.__name__, *about
+        if key not in self._made: self._made[key] = make(*about)
+        return self._made[key]
 
 # %% ../nbs/86_builder.ipynb #59232869
 @patch
@@ -53,19 +59,38 @@ def values(self:Builder,
 @patch
 def drawn(self:Builder,
     n:int=1000, # How many
-) -> Candidates: # Of the space, constraints kept
+) -> Candidates: # Of the space, constraints kept; the same whenever they are asked for
     "Random networks: a class, then each stage's layer count, then its module, then network features, all uniform"
-    rng = np.random.default_rng(self.seed)
-    classes = [self.classes.subsets[k] for k in rng.integers(0, len(self.classes), n)]
-    numbers = [[_random_module(rng, modules, subset) for modules,subset in zip(self.space.modules, subsets)]
-               for subsets in classes]
-    return Candidates(self.space, np.array(numbers), rng.integers(0, len(self.space.network_choices), n))
+    return self._once(self._draw, n)
 
-def _random_module(rng, modules, subset):
-    "The number of one module out of a subset of a stage's modules: first a topology, then a module of it"
-    ends = np.searchsorted(subset, modules.starts[1:])
-    topologies = [part for part in np.split(subset, ends[:-1]) if len(part)]
-    return rng.choice(topologies[rng.integers(len(topologies))])
+@patch
+def _draw(self:Builder, n):
+    "Random networks, class by class"
+    rng = np.random.default_rng(self.seed)
+    classes, numbers = rng.integers(0, len(self.classes), n), np.empty((n, len(self.space.stages)), int)
+    for k in np.unique(classes):
+        rows = np.flatnonzero(classes==k)
+        for u,(modules,subset) in enumerate(zip(self.space.modules, self.classes.subsets[k])):
+            numbers[rows,u] = _random_modules(rng, modules, subset, len(rows))
+    return Candidates(self.space, numbers, rng.integers(0, len(self.space.network_choices), n))
+
+def _random_modules(rng, modules, subset, n):
+    "The numbers of `n` modules out of a subset of a stage's modules: first a topology, then a module of it"
+    ends = np.searchsorted(subset, modules.starts)
+    sizes = np.diff(ends)
+    topologies = rng.choice(np.flatnonzero(sizes), n)
+    return subset[ends[topologies]+rng.integers(0, sizes[topologies])]
+
+# %% ../nbs/86_builder.ipynb #f448faca
+@patch
+def drawn_values(self:Builder,
+    name:str, # A column
+) -> np.ndarray: # (1000,) float64
+    "A column's values of the random networks; kept"
+    return self._once(self._values_of_drawn, name)
+
+@patch
+def _values_of_drawn(self:Builder, name): return self.values(name, self.drawn())
 
 # %% ../nbs/86_builder.ipynb #c7053f62
 @patch
@@ -73,12 +98,12 @@ def exact(self:Builder,
     name:str, # A column
 ) -> list|None: # One `QuantityCosts` per choice of network features; None where the column does not add up exactly
     "The tables of a quantity that adds up over layers; kept"
-    if name not in self._exact: self._exact[name] = self._tables(self.columns[name].values)
-    return self._exact[name]
+    return self._once(self._tables, name)
 
 @patch
-def _tables(self:Builder, quantity):
+def _tables(self:Builder, name):
     "The tables of a quantity, or None"
+    quantity = self.columns[name].values
     if not isinstance(quantity, Quantity): return None
     try:
         classes = Classes(self.space, by_cost=True)
@@ -97,17 +122,27 @@ def _with_each_module(self:Builder, name, stage, context):
     return out
 
 @patch
-def _counted(self:Builder, name, stage):
-    "The mean of a computed quantity over the contexts, or a few of them, with each module of a stage in place"
-    tables, few = self.exact(name), self.contexts
-    if tables:
-        numbers = [self.space.network_choices.index(dict(context.network)) for context in few]
-        found = [tables[i].within(stage, context) for i,context in zip(numbers, few)]
-    else:
-        if len(self.space.modules[stage-1])>=2000: few = self.contexts[:2]
-        found = [self._with_each_module(name, stage, context) for context in few]
-    mean = np.ma.masked_invalid(found).mean(0).filled(np.nan)
-    return mean+self.values(name, self.contexts).mean()-self.values(name, few).mean()
+def _with_tables(self:Builder, name, stage):
+    "The mean of a quantity with tables over the contexts, with each module of a stage in place"
+    found = []
+    for context in self.contexts:
+        table = self.exact(name)[self.space.network_choices.index(dict(context.network))]
+        found.append(table.within(stage, context))
+    return _known_mean(found)
+
+def _known_mean(found):
+    "The mean of some arrays over what is known"
+    return np.ma.masked_invalid(found).mean(0).filled(np.nan)
+
+@patch
+def _in_contexts(self:Builder, name, stage, guides):
+    "The mean of a column over the contexts, or over two that stand for all, with each module of a stage in place"
+    modules, some = self.columns[name].modules, self.contexts
+    if len(self.space.modules[stage-1])>=2000 and (guides or not modules): some = some[:2]
+    if modules: mean = modules(stage, some)
+    else: mean = _known_mean([self._with_each_module(name, stage, context) for context in some])
+    if some is self.contexts: return mean
+    return mean+self.values(name, self.contexts).mean()-self.values(name, some).mean()
 
 # %% ../nbs/86_builder.ipynb #e4346a1f
 @patch
@@ -137,20 +172,30 @@ def _effects(self:Builder, name, stage, feature):
 @patch
 def scores(self:Builder,
     name:str, # A column
+    guides:bool=False, # Whether the values only guide, so that fewer contexts do
 ) -> list: # One array per stage
     "What every module is worth: a network's value is about the sum, but for a constant; kept"
-    if name not in self._scores:
-        modules, stages = self.columns[name].modules, range(1, len(self.space.stages)+1)
-        found = [modules(stage) if modules else self._counted(name, stage) for stage in stages]
-        self._scores[name] = self._shared_once(name, found)
-    return self._scores[name]
+    return self._once(self._stage_values, name, guides)
+
+@patch
+def _stage_values(self:Builder, name, guides):
+    "One array of module values per stage"
+    stages = range(1, len(self.space.stages)+1)
+    if self.exact(name): found = [self._with_tables(name, stage) for stage in stages]
+    else: found = [self._in_contexts(name, stage, guides) for stage in stages]
+    return self._shared_once(name, found)
 
 # %% ../nbs/86_builder.ipynb #d840c900
 @patch
 def network_values(self:Builder,
     name:str, # A column
 ) -> np.ndarray: # One per choice of network features
-    "The estimate's constant: v(network features) - S c_0"
+    "The estimate's constant: v(network features) - S c_0; kept"
+    return self._once(self._constants, name)
+
+@patch
+def _constants(self:Builder, name):
+    "The estimate's constant for each choice of network features"
     centre, choices = self.values(name, self.contexts).mean(), self.space.network_choices
     means = [centre] # A space without such features has one choice, which the contexts have already
     if len(choices)>1:
@@ -163,9 +208,10 @@ def network_values(self:Builder,
 def estimate(self:Builder,
     name:str, # A column
     nets:Candidates, # Networks
+    guides:bool=False, # As in `scores`
 ) -> np.ndarray: # (n,)
     "A column by the sum of its modules' values"
-    modules = sum(score[numbers] for score,numbers in zip(self.scores(name), nets.numbers.T))
+    modules = sum(score[numbers] for score,numbers in zip(self.scores(name, guides), nets.numbers.T))
     return modules+self.network_values(name)[nets.networks]
 
 # %% ../nbs/86_builder.ipynb #6a84bd36
@@ -187,9 +233,9 @@ def tightest(self:Builder,
     limits:dict, # Name -> list of ('<' or '>', number), as `Condition.limits` gives them
 ) -> tuple|None: # (name, '<' or '>', number); None if there is none
     "The limit that the fewest random networks keep"
-    nets, kept = self.drawn(), {}
+    kept = {}
     for name,found in limits.items():
-        values = self.values(name, nets)
+        values = self.drawn_values(name)
         for op,number in found:
             keeps = values<number if op=='<' else values>number
             kept[name, op, number] = keeps.mean()
@@ -206,7 +252,7 @@ def guides(self:Builder,
     name, op, number = limit
     sign = 1 if op=='<' else -1
     if self.exact(name): return [self._exact_guide(name, sign, number)]
-    scores, subsets = self.scores(name), self.classes.subsets
+    scores, subsets = self.scores(name, guides=True), self.classes.subsets
     def costs(k, choice): return [sign*score[numbers] for score,numbers in zip(scores, subsets[k])]
     budgets = sign*(float(number)-self.network_values(name))
     return [Guide(subsets, costs, budgets+margin, 10_000) for margin in self._margins(name, sign, number)]
@@ -222,10 +268,9 @@ def _exact_guide(self:Builder, name, sign, number):
 @patch
 def _margins(self:Builder, name, sign, number):
     "By how much to move a limit, from generous to strict"
-    nets = self.drawn()
-    real = self.values(name, nets)
+    real = self.drawn_values(name)
     near = np.argsort(abs(real-number), kind='stable')[:50]
-    errors = sign*(self.estimate(name, nets)-real)[near]
+    errors = sign*(self.estimate(name, self.drawn(), guides=True)-real)[near]
     return [*np.quantile(errors, [.9, .5, .1]), errors.min()-2*errors.std()]
 
 # %% ../nbs/86_builder.ipynb #38b50089

@@ -179,18 +179,21 @@ def variance(self:Effects) -> float: # Of the ensemble's prediction
     return float(self.values.mean(0).var())
 
 # %% ../nbs/72_effects.ipynb #d04508d7
-def _one_place(predict, chooser, contexts, place, weights):
-    "(members, choices) centred effects of a place on networks that have it, and their standard errors (choices,)"
-    here, count = contexts[chooser.present(contexts)[:,place]], len(weights)
+def _each_choice(chooser, contexts, place):
+    "(choices, contexts, places) codes: those contexts that have a place and stay networks, with every choice there"
+    here, count = contexts[chooser.present(contexts)[:,place]], len(chooser.places[place].choices)
     changed = np.repeat(here[None], count, 0)
     changed[:,:,place] = np.arange(count)[:,None]
     flat = changed.reshape(-1, here.shape[1])
     whole = (chooser.counts(flat).sum(1)>0).reshape(count, -1).all(0) # A network needs a layer whatever is chosen
-    if not whole.any(): return np.zeros((1, count)), np.zeros(count)
-    values = predict(chooser.candidates(changed[:,whole].reshape(-1, here.shape[1])))
-    values = values.reshape(len(values), count, whole.sum())
+    return changed[:,whole]
+
+def _centred_effects(values, weights):
+    "(members, choices) effects of a place, from (members, choices*contexts) values; their standard errors (choices,)"
+    if not values.shape[1]: return np.zeros((1, len(weights))), np.zeros(len(weights))
+    values = values.reshape(len(values), len(weights), -1)
     values = values-np.average(values, axis=1, weights=weights)[:,None]
-    return values.mean(2), values.mean(0).std(1)/math.sqrt(whole.sum())
+    return values.mean(2), values.mean(0).std(1)/math.sqrt(values.shape[2])
 
 # %% ../nbs/72_effects.ipynb #7deef954
 def _weights(chooser, codes, uniform):
@@ -214,10 +217,15 @@ def fit_effects(
     chooser = Chooser(space)
     codes = chooser.draw(draws, seed) if archs is None else chooser.codes(archs)
     order, choices = np.random.default_rng(seed).permutation(len(codes)), sum(len(p.choices) for p in chooser.places)
-    contexts = codes[order[:int(np.clip(reads//choices, 16, 1024))]]
+    contexts = codes[order[:int(np.clip(reads//choices, 8, 1024))]]
+    changed = [_each_choice(chooser, contexts, i) for i in range(len(chooser.places))]
+    nets = [chooser.candidates(part.reshape(-1, codes.shape[1])) for part in [codes[None], *changed]]
+    # All in one call: every call has a price of its own
+    together = Candidates(space, *(np.concatenate([getattr(o, k) for o in nets]) for k in ('numbers', 'networks')))
+    values, *parts = np.split(predict(together), np.cumsum([len(o) for o in nets])[:-1], 1)
     weights = _weights(chooser, codes, archs is None)
-    main, error = zip(*[_one_place(predict, chooser, contexts, i, w) for i,w in enumerate(weights)])
-    return Effects(predict, chooser, codes, predict(chooser.candidates(codes)), weights, list(main), list(error))
+    main, error = zip(*map(_centred_effects, parts, weights))
+    return Effects(predict, chooser, codes, values, weights, list(main), list(error))
 
 # %% ../nbs/72_effects.ipynb #3fd72e36
 @patch
@@ -265,8 +273,8 @@ def feature_table(self:Effects) -> pd.DataFrame: # feature, choice, effect, spre
 
 # %% ../nbs/72_effects.ipynb #95f901ab
 @patch
-def _residual(self:Effects):
-    "(members, n): predictions without the mean and the main effects"
+def residual(self:Effects) -> np.ndarray: # (members, n)
+    "Predictions without the mean and the main effects"
     present, out = self.chooser.present(self.codes), self.values-self.values.mean(1, keepdims=True)
     for i,effects in enumerate(self.main): out = out-np.where(present[:,i], effects[:,self.codes[:,i]], 0)
     return out
@@ -295,7 +303,7 @@ def _together(self:Effects, residual):
 def pairs(self:Effects) -> dict: # (place, place) -> (effects (members, choices, choices), their error, share)
     "What every pair of choices adds beyond its main effects; kept"
     if '_pairs' in self.__dict__: return self.__dict__['_pairs']
-    residual, sizes, found = self._residual(), [len(place.choices) for place in self.chooser.places], {}
+    residual, sizes, found = self.residual(), [len(place.choices) for place in self.chooser.places], {}
     (count, means), noise, ends = self._together(residual), residual.mean(0).var(), np.cumsum([0, *sizes])
     for i,j in itertools.combinations(range(len(sizes)), 2):
         block = slice(ends[i], ends[i+1]), slice(ends[j], ends[j+1])

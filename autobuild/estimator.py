@@ -190,7 +190,7 @@ def _apart(self:AutoBuild, over=None, rough=False):
     read = self.predictor.members
     if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
     if rough not in self._effects:
-        sizes = dict(reads=2000, draws=2000) if rough else {}
+        sizes = dict(reads=500, draws=500) if rough else {}
         self._effects[rough] = fit_effects(read, self.space, None, self.seed, **sizes)
     return self._effects[rough]
 
@@ -300,8 +300,11 @@ def _contradictions(self:AutoBuild):
 def _misleading(self:AutoBuild):
     "A sentence if pairs explain so much that single features mislead"
     if not getattr(self.space, 'can_build', True): return []
-    try: share = self._apart(rough=True).explained()['pairs']
+    try: apart = self._apart(rough=True)
     except SpaceError: return []
+    left = apart.residual().mean(0).var()
+    if left<=.25*apart.variance: return [] # Pairs explain no more than main effects leave
+    share = apart.explained()['pairs']
     if share<=.25: return []
     return [f"pairs of choices explain {share:.0%} of what the prediction varies: see effects(order=2), "
             "since single features mislead here"]
@@ -487,7 +490,10 @@ class _Columns:
         ab = self.ab
         if name in ab.train.quantities: return Column(ab.train.quantities[name])
         model = ab if name in ('predicted', str(ab.target)) else ab._model_of(name)
-        def modules(stage): return model.module_scores(stage).mean(0)
+        def modules(stage, contexts):
+            known = contexts is ab.contexts or (stage, model.readout) in model._scores
+            if known: return model.module_scores(stage).mean(0)
+            return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
         return Column(model.predictor.predict, modules, model.readout in standalone)
 
 # %% ../nbs/90_estimator.ipynb #ff309a0a
@@ -506,9 +512,8 @@ def _model_of(self:AutoBuild, name):
                               f"labelled columns {self.train.metrics}, and 'predicted'")
         target = name if name.isidentifier() else f'`{name}`'
         other = AutoBuild(target, **self._settings()|dict(device=self.device))
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', AutoBuildWarning)
-            self._others[name] = other.fit(self.train, progress=False)
+        other._train(self.train, progress=False) # Nobody would read its diagnosis
+        self._others[name] = other
     return self._others[name]
 
 # %% ../nbs/90_estimator.ipynb #1d67599f
@@ -548,10 +553,10 @@ def _too_few(found, n, where, looked):
 @patch
 def _worse_than_random(self:AutoBuild, built, builder, condition):
     "A sentence if the ensemble itself prefers random networks"
-    drawn = builder.drawn(300)
-    drawn = drawn[np.flatnonzero(builder.kept(drawn, condition))]
-    if not len(drawn): return []
-    ours, theirs = built.table.predicted.mean(), self.predictor.predict(drawn).mean()
+    values = {name: builder.drawn_values(name) for name in ('predicted', *(condition.columns if condition else ()))}
+    kept = condition(values) if condition else slice(None)
+    if not len(values['predicted'][kept]): return []
+    ours, theirs = built.table.predicted.mean(), values['predicted'][kept].mean()
     if ours>=theirs: return []
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]

@@ -6,14 +6,16 @@
 __all__ = ['format_number', 'StoreError', 'check_place', 'write_model', 'read_model']
 
 # %% ../nbs/88_store.ipynb #d0ca1503
-import hashlib, json, os
+import hashlib, json
 from pathlib import Path
 
 from safetensors.torch import load as load_tensors, save as save_tensors
 
+from .data import check_writable, write_bytes
+
 # %% ../nbs/88_store.ipynb #e261e078
 class StoreError(ValueError):
-    "A folder that does not hold a model, or a place that cannot be written; the message says which and why"
+    "A folder that does not hold a model, or that cannot be made; the message says which and why"
 
 format_number = 2 # Of the folder; a reader refuses any other
 
@@ -24,19 +26,6 @@ def _signed(spec:dict) -> bytes:
     text = json.dumps(spec, indent=1, ensure_ascii=False)
     signed = spec|dict(digest=_digest(text.encode()))
     return json.dumps(signed, indent=1, ensure_ascii=False).encode()
-
-# %% ../nbs/88_store.ipynb #2ad04c19
-def _put_in_place(path:Path, content:bytes):
-    "Write a file so that it is there whole or not at all, also after a loss of power"
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        with open(part, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as e: raise StoreError(f"file {path} cannot be written: {e.strerror or e}") from None
-    finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/88_store.ipynb #b5211ad9
 def _folder(path:str|Path) -> Path:
@@ -51,13 +40,12 @@ def _shown(path:Path) -> str:
 def check_place(
     path:str|Path, # A folder to be made, or to be written to
 ):
-    "Make the folder and try it; raises `StoreError` if nothing can be written there"
+    "Make the folder and try it; raises `StoreError`, or `DataError` where no file can be written"
     path = _folder(path)
     try: path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as e:
         raise StoreError(f"folder {_shown(path)} cannot be made: {getattr(e, 'strerror', None) or e}") from None
-    _put_in_place(path/'model.try', b'')
-    (path/'model.try').unlink(missing_ok=True)
+    check_writable(path/'model.json')
 
 # %% ../nbs/88_store.ipynb #d928240a
 def write_model(
@@ -66,15 +54,15 @@ def write_model(
     tensors:dict, # Name -> tensor
     table:str, # The training table as CSV text
 ):
-    "Write a model; until the last step the folder holds the one before. Raises `StoreError`"
+    "Write a model; until the last step the folder holds the one before; raises as `check_place` does"
     check_place(path)
     path, tensors = Path(path), {name: tensor.detach().cpu().contiguous() for name,tensor in tensors.items()}
     contents = dict(safetensors=save_tensors(tensors), csv=table.encode())
     digests = {kind: _digest(content) for kind,content in contents.items()}
     names = {kind: f'model-{digest[:12]}.{kind}' for kind,digest in digests.items()}
-    for kind,content in contents.items(): _put_in_place(path/names[kind], content)
+    for kind,content in contents.items(): write_bytes(path/names[kind], content)
     signed = _signed(dict(format=format_number, files=names, digests=digests, **spec))
-    _put_in_place(path/'model.json', signed) # The step that replaces the model
+    write_bytes(path/'model.json', signed) # The step that replaces the model
     for old in (*path.glob('model-*'), *path.glob('model.*.part')): # Also what a killed process left
         if old.name not in names.values(): old.unlink(missing_ok=True)
 

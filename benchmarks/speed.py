@@ -1,4 +1,4 @@
-"""How long the main steps take on one thread, against a stated reference in the same run.
+"""How long the main steps take on one thread, in seconds of that core, against a stated reference in the same run.
 
     python benchmarks/speed.py            # everything, adds to benchmarks/results/speed.csv row by row
     python benchmarks/speed.py score      # one part: fit, ensemble, score, construct, labels, modules
@@ -22,9 +22,9 @@ table = Path(__file__).parent/'results/speed.csv'
 
 def timed(work):
     "(seconds, result)"
-    start = time.perf_counter()
+    start = time.process_time()
     out = work()
-    return time.perf_counter()-start, out
+    return time.process_time()-start, out
 
 def fastest(work, times=2):
     "The least seconds of some runs"
