@@ -98,7 +98,7 @@ def per_term(self:Terms,
     placed = total.expand(*lead, *self.sizes, self.per_place).flatten(len(lead))
     return torch.cat([placed, *weights[(depth+1)*len(self.widths):]], -1)
 
-# %% ../nbs/28_polynomial.ipynb #fa399153
+# %% ../nbs/28_polynomial.ipynb #34966de0
 def _kernel(scales, products):
     "Covariances: what adds up, and pairs"
     adds, pairs = scales[:len(products)].exp(), scales[len(products):-1].exp()
@@ -110,7 +110,7 @@ def _with_noise(scales, products):
     covariance = _kernel(scales, products)
     return covariance+(scales[-1].exp()+1e-6)*torch.eye(len(covariance), dtype=covariance.dtype)
 
-# %% ../nbs/28_polynomial.ipynb #db2e8dd5
+# %% ../nbs/28_polynomial.ipynb #5e9bb140
 def _likeliest(products, labels, steps=30):
     "The logarithms of the scales under which the labels are most likely"
     prior = torch.tensor([-1.]*len(products)+[-2.]*len(products)+[-1.5], dtype=torch.float64)
@@ -127,7 +127,7 @@ def _likeliest(products, labels, steps=30):
     optimiser.step(loss)
     return scales.detach()
 
-# %% ../nbs/28_polynomial.ipynb #8b52c53f
+# %% ../nbs/28_polynomial.ipynb #70ecea8a
 @dataclass(frozen=True, eq=False)
 class Polynomial:
     "A polynomial of degree two in a network's terms"
@@ -173,7 +173,7 @@ def total(self:Polynomial,
     "The value of graphs whose nodes' contributions were added up"
     return self._value(contributions[...,0], contributions[...,1:])
 
-# %% ../nbs/28_polynomial.ipynb #008234dd
+# %% ../nbs/28_polynomial.ipynb #7bda955d
 most_for_scales, most_fitted = 300, 3000 # Networks: the first take a second, the others some more
 most_for_folds = 150 # Networks up to which each fold finds its own scales; beyond, one fold hardly moves them
 
@@ -192,7 +192,7 @@ def _without(fold, scales, products, labels):
     solved = torch.linalg.solve(_with_noise(scales, inner), labels[kept])
     return _kernel(scales, [product[fold][:,kept] for product in products])@solved
 
-# %% ../nbs/28_polynomial.ipynb #957ded9d
+# %% ../nbs/28_polynomial.ipynb #f6207dc0
 most_factors = 64 # Squares kept; the rest of the pairs is far below the noise
 
 def _factored(rows, solved):
@@ -220,9 +220,10 @@ def _polynomial(terms, scales, centred, means, lengths, solved):
     factors, mean = factors*scale[:,None], torch.cat(means)
     fitted = dict(weight=terms.per_term(_parts(linear, centred)), bias=-(linear@mean), offset=mean@factors, sign=sign,
                   factors=terms.per_term(_parts(factors, centred)).T)
-    return Polynomial(terms, **{name: found.float().to(terms.offset.device) for name,found in fitted.items()})
+    tensors = {name: found.float().contiguous() for name,found in fitted.items()}
+    return Polynomial(terms, **{name: tensor.to(terms.offset.device) for name,tensor in tensors.items()})
 
-# %% ../nbs/28_polynomial.ipynb #2e6a79e7
+# %% ../nbs/28_polynomial.ipynb #f9023c60
 def fit_polynomial(
     terms:Terms, # Of the space
     counts:torch.Tensor, # (n, terms) of labelled networks
