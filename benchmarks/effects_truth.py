@@ -50,12 +50,14 @@ def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, 
     predictor, space = ab.predictor, data.space
     column = list(predictor.encoder.categories).index('op')
     def operations(archs): return predictor.encoder(archs).codes[:,column].numpy().reshape(len(archs), 8)
-    def linear(archs): return predictor.net.linear.total(predictor.encoder(archs)).numpy()[None]
+    def polynomial(archs):
+        said = predictor.parts['polynomial'](predictor.terms(predictor.encoder(archs)))
+        return predictor.warp.unwarp(said).numpy()[None]
     def one_hot(codes): return np.eye(3)[codes].reshape(len(codes), -1)
     forest = RandomForestRegressor(500, random_state=seed).fit(one_hot(operations(data.archs)), ab.labels)
     def trees(archs): return forest.predict(one_hot(operations(archs)))[None]
     found = {}
-    models = {'the ensemble': predictor.members, 'its linear part': linear, 'a random forest': trees}
+    models = {'the ensemble': predictor.members, 'its polynomial': polynomial, 'a random forest': trees}
     for name,predict in models.items():
         apart = fit_effects(predict, space, seed=seed)
         found[f'effects of {name}'] = np.stack([main.mean(0) for main in apart.main]), apart.shares()
