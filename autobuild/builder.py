@@ -134,6 +134,7 @@ def _known_mean(found):
     "The mean of some arrays over what is known"
     return np.ma.masked_invalid(found).mean(0).filled(np.nan)
 
+# %% ../nbs/86_builder.ipynb #b70b57a9
 @patch
 def _in_contexts(self:Builder, name, stage, guides):
     "The mean of a column over the contexts, or over two that stand for all, with each module of a stage in place"

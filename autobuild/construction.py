@@ -86,6 +86,7 @@ def _with_bounds(scores, costs, budget, price):
         columns = adjusted+price*budget-1e-9, total(costs, numbers)<=budget+slack, total(scores, numbers)
         yield from zip(*(column.tolist() for column in columns), map(tuple, numbers.tolist()))
 
+# %% ../nbs/80_construction.ipynb #88812ed0
 def best_within(
     scores:list, # One array per stage: scores
     costs:list, # One array per stage: costs that add up to a network's

@@ -344,6 +344,10 @@ def check_writable(
     except (OSError, TypeError, ValueError) as e: raise _not_written(path, e) from None
 
 # %% ../nbs/20_data.ipynb #c73bb28f
+def _not_written(path, error:Exception) -> DataError:
+    "Why a file cannot be written"
+    return DataError(f"file {path!s:.200} cannot be written: {getattr(error, 'strerror', None) or error}")
+
 def write_bytes(
     path:str|Path, # The file to write
     content:bytes, # What it will hold
@@ -360,6 +364,7 @@ def write_bytes(
     except OSError as e: raise _not_written(path, e) from None
     finally: part.unlink(missing_ok=True)
 
+# %% ../nbs/20_data.ipynb #4b838b60
 def write_text(
     path:str|Path, # The file to write
     text:str, # Its content, written as UTF-8
@@ -368,10 +373,6 @@ def write_text(
     try: content = text.encode()
     except ValueError as e: raise _not_written(path, e) from None # Half of a character
     write_bytes(path, content)
-
-def _not_written(path, error:Exception) -> DataError:
-    "Why a file cannot be written"
-    return DataError(f"file {path!s:.200} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 # %% ../nbs/20_data.ipynb #a14b8d76
 @patch

@@ -79,7 +79,10 @@ def attend(
     scores = [score(source) for source in sources]
     scores[1:] = [s if mask is None else s.masked_fill(mask, -math.inf) for s,mask in zip(scores[1:], empty)]
     shares = torch.softmax(torch.stack(torch.broadcast_tensors(*scores)), 0) # alpha_ij
-    return sum(share[...,None]*source for share,source in zip(shares, sources))
+    # Shares add up to 1: so the mean is the last source, and of each other its share of what sets it apart
+    read = sources[-1]
+    for share,source in zip(shares[:-1], sources): read = torch.addcmul(read, share[...,None], source-sources[-1])
+    return read
 
 # %% ../nbs/30_gnn.ipynb #2dab0b25
 def _d_leaky_relu(d_active, active):
