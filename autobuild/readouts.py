@@ -115,7 +115,7 @@ def read_batch(self:Predictor,
 @patch
 def read(self:Predictor,
     archs:list, # Networks of the space, or `Candidates`
-    chunk:int=2048, # Networks at a time
+    chunk:int=512, # Networks at a time, what fits in a processor's cache
 ): # Yields `Reading`s, in order
     "What the ensemble says of networks"
     for start in range(0, len(archs), chunk):
