@@ -28,8 +28,8 @@ variants = {
     'no ranking loss, y\' alone': dict(rank_weight=0, readout='regressor'),
     'labels not ranked': {},
     'no warm-up': dict(warmup=0),
-    'no linear part': dict(linear=0),
-    'linear part takes half': dict(linear=.5),
+    'the graph network alone': dict(weights=dict(graph=1)),
+    'the polynomial takes half': dict(weights=dict(graph=.5, polynomial=.5)),
     'read-out: norms in context': dict(readout='context'),
     'read-out: regressor in context': dict(readout='regressor'),
     '1 network': dict(ensemble=1),
@@ -52,7 +52,8 @@ def not_ranked(labels):
 def weighted_hops(weights, reading):
     "The read-out `both` with a weighted mean of z over all hops in place of the mean over hops 2 to M"
     norms = sum(weight*z for weight,z in zip(weights, reading.z))/sum(weights)
-    return torch.lerp((norms+reading.y)/2, reading.linear.expand_as(reading.y), reading.share)
+    beside = sum(reading.weights[name]*said for name,said in reading.parts.items())
+    return reading.weights['graph']*(norms+reading.y)/2+beside
 
 def fit_with_weighted_hops(*args, **settings):
     "Stands in for `fit_predictor`: a hop weighs as much as it ranks held-out networks right (Qua2SeDiMo's idea)"

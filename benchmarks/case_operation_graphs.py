@@ -7,7 +7,7 @@ Ranking: 60 labels are drawn; the same recipe learns from their operation graphs
 regression from one-hot stage sequences. All rank the other 540. Fidelity: in networks that were not trained on and are
 in the upper half of the labels, one block is replaced by the smallest that the space has (kernel 1, expansion 1, no
 squeeze-excite), and the network is trained again, once, with the recipe and the seed of its label; the predictor is the
-graph network alone, without its linear part.
+graph network alone.
 """
 import argparse, json, warnings
 from pathlib import Path
@@ -105,7 +105,7 @@ def fidelity(data, archs, n, seed=0):
     "Yields, network by network, one row per read-out and group: accuracy before and after"
     accuracy, (few, rest) = data.target('accuracy'), split(len(data), seed)
     known = labelled([archs[i] for i in few], accuracy[few])
-    ab = AutoBuild('accuracy', seed=seed, linear=0).fit(known, progress=False)
+    ab = AutoBuild('accuracy', seed=seed, weights=dict(graph=1)).fit(known, progress=False)
     rng, test = np.random.default_rng(seed), curves()
     good = [i for i in rest if accuracy[i]>np.median(accuracy) and len(blocks(data.archs[i]))>=4]
     for i in tqdm(good[:n], desc='fidelity', disable=None):
