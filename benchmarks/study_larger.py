@@ -1,6 +1,6 @@
 """Where larger is not better: do module scores still tell the truth, and what does standardising do for them?
 
-    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv; 4 minutes of one core
+    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv, 4 minutes
 
 A module's truth on Accel-NASBench is the mean label of all networks that have it, the other stages held equal: what
 it adds in a least-squares fit of all labels. On NAS-Bench-BERT a module is a whole network.
@@ -104,8 +104,9 @@ def of_chains(data, target:str, draw:int) -> tuple: # (rows, rows per module)
     rows = [dict(readout=name, spearman=agreement(said, truth), depth_said=agreement(said, layers),
                  depth_true=agreement(truth, layers), explained=explained) for name,said in scores.items()]
     stage = 6 # Of the largest choice of lengths
-    modules = [dict(readout=name, stage=stage, module=i, layers=layers[stage-1][i], score=said[stage-1][i], truth=effect)
-               for name,said in scores.items() for i,effect in enumerate(truth[stage-1])]
+    shown_here = layers[stage-1], truth[stage-1]
+    modules = [dict(readout=name, stage=stage, module=i, layers=count, score=score, truth=effect)
+               for name,said in scores.items() for i,(score,count,effect) in enumerate(zip(said[stage-1], *shown_here))]
     return rows, modules
 
 def of_networks(data, target:str, draw:int) -> list: # Rows
