@@ -18,7 +18,7 @@ def network_terms(
     space:Space, # Whose terms
     archs:list, # Its networks
 ): # scipy.sparse matrix (networks, terms), float32
-    "How often each choice occurs in each network, in its stages and at its places: the terms of the polynomial, paths aside"
+    "How often each choice occurs in each network, in its stages and at its places, as the polynomial counts"
     from scipy.sparse import csc_matrix, hstack
     encoder = Encoder(space)
     batch, terms = encoder(archs), Terms(encoder)

@@ -14,17 +14,19 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from tqdm import tqdm
+
+# %% ../nbs/90_estimator.ipynb #d279668a
 from .builder import Builder, Column
 from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
 from .effects import fit_effects, presence_table
 from .encoding import Encoder
 from .fidelity import fidelity, measured_drops, swap_scores
+from .forest import Forest
 from .fronts import on_front
 from .graphs.graph_spaces import GraphSpace
 from .importance import block_profile, feature_scores, module_scores, node_scores, score_parts, standalone
 from .mining import mine_modules
-from .forest import Forest
 from .normalization import Shift, label_moments
 from .polynomial import Polynomial, Terms
 from .readouts import Predictor, fit_predictor, new_network, part_names, readouts
@@ -692,8 +694,8 @@ def save(self:AutoBuild,
         tensors |= {f'{name}.{field}': tensor for field,tensor in part.tensors.items()}
     tensors['errors'] = torch.as_tensor(predictor.errors)
     heldout = None if self.heldout is None else self.heldout.to_dict()
-    spec = dict(blend=predictor.weights, target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
-                data=dict(name=self.train.name, note=self.train.note), heldout=heldout)
+    spec = dict(target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
+                data=dict(name=self.train.name, note=self.train.note), heldout=heldout, blend=predictor.weights)
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
 
 # %% ../nbs/90_estimator.ipynb #940cbc15
@@ -707,14 +709,19 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
     net.load_state_dict(_tensors_of(tensors, 'net'))
     shift = Shift(*(self._moments(tensors, kind) for kind in ('nodes', 'graphs')), label_moments(archs, means))
     terms = Terms(encoder)
-    kinds = dict(polynomial=lambda **found: Polynomial(terms, **found), forest=lambda **found: Forest(terms.count, **found))
-    moved = {name: tensor.to(self.device) for name,tensor in tensors.items()}
-    parts = {name: kind(**_tensors_of(moved, name)) for name,kind in kinds.items() if name in blend}
+    parts = _saved_parts(terms, {name: tensor.to(self.device) for name,tensor in tensors.items()})
     readout = self.readout if self.readout in readouts else 'both'
     predictor = Predictor(net.eval(), shift, Warp.fit(means), encoder, terms, parts, blend,
                           tensors['errors'].numpy(), readout)
     predictor.predict(archs[:1]) # Raises where anything does not fit
     self._set(data, labels, archs, predictor, heldout)
+
+# %% ../nbs/90_estimator.ipynb #df11ea44
+def _saved_parts(terms, tensors):
+    "{name: part} beside the graph network, as saved"
+    polynomial, forest = (_tensors_of(tensors, name) for name in ('polynomial', 'forest'))
+    found = dict(polynomial=Polynomial(terms, **polynomial)) if polynomial else {}
+    return found|(dict(forest=Forest(terms.count, **forest)) if forest else {})
 
 def _tensors_of(tensors, part):
     "The saved tensors of one part, by the names that it knows"

@@ -46,6 +46,7 @@ def _occurrences(operations, count, chosen, batch):
     out = torch.zeros(len(batch), count, device=operations.device)
     return out.index_put_((batch.graph[chosen], operations[chosen]), out.new_ones(()), accumulate=True)
 
+# %% ../nbs/26_paths.ipynb #bd7b74f9
 def path_terms(
     operations:torch.Tensor, # (nodes,) the code of each node's operation
     count:int, # Operations that there are

@@ -103,7 +103,8 @@ def _kernel(scales, products):
     "Covariances: what adds up, and pairs"
     adds, pairs = scales[:len(products)].exp(), scales[len(products):-1].exp()
     linear = sum(scale*product for scale,product in zip(adds, products))
-    return linear+sum(scale*product for scale,product in zip(pairs, products))**2 # k = sum_g a_g G_g + (sum_g c_g G_g)^2
+    together = sum(scale*product for scale,product in zip(pairs, products))
+    return linear+together**2 # k = sum_g a_g G_g + (sum_g c_g G_g)^2
 
 def _with_noise(scales, products):
     "Covariances of labels, noise included"
@@ -144,6 +145,7 @@ def tensors(self:Polynomial) -> dict: # By name
     "All that is to be saved"
     return {name: getattr(self, name) for name in ('weight', 'bias', 'factors', 'offset', 'sign', 'limits')}
 
+# %% ../nbs/28_polynomial.ipynb #ac3b6645
 beyond = .25 # Slope outside the labels
 
 @patch

@@ -189,6 +189,7 @@ def judged(
     sums = np.where(judges, said.cpu().numpy(), 0).sum(0)
     return np.where(judges.any(0), sums/np.maximum(judges.sum(0), 1), np.nan)
 
+# %% ../nbs/65_readouts.ipynb #bac7447f
 def held_out(
     predictor:Predictor, # Trained
     reading:Reading, # Of all labelled networks; its parts saw no label that they are judged by
@@ -234,6 +235,7 @@ def _blend(scaled, graph, said, weights):
     known = ~np.isnan(graph)
     rows = np.array([graph[known], *(values[known] for values in said.values())])
     found = blend_weights(scaled[known], rows) if known.sum()>=8 else np.full(len(rows), 1/len(rows))
+    if not found.any(): found += .1/len(rows) # No part was of use; what is left of them at least gives an order
     return dict(zip(('graph', *said), found.tolist()))
 
 # %% ../nbs/65_readouts.ipynb #1a9c4783
@@ -248,6 +250,18 @@ def _label_scale(labels, recipe):
     with np.errstate(all='ignore'): standardised = (labels-labels.mean())/labels.std()
     if not np.isfinite(standardised).all(): raise _diverged(recipe, labels)
     return Warp.fit(labels)
+
+# %% ../nbs/65_readouts.ipynb #cd074603
+def _with_parts(alone, batch, scaled, rows, weights, seed):
+    "(a `Predictor` of all parts, its reading of the labelled networks by fits that did not see their labels)"
+    reading = alone.read_batch(batch)
+    parts, said = _fit_parts(alone.terms, batch, scaled, rows, weights or part_names, seed)
+    found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
+    unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
+    reading = replace(reading, parts=unseen, weights=found)
+    predictor = replace(alone, parts=parts, weights=found)
+    errors = abs(judged(predictor.verdict(reading), rows)-scaled)
+    return replace(predictor, errors=np.sort(errors[~np.isnan(errors)])), reading
 
 # %% ../nbs/65_readouts.ipynb #d92079dc
 def fit_predictor(
@@ -269,16 +283,11 @@ def fit_predictor(
     scaled, terms = warp.warp(labels), Terms(encoder)
     net, batch = new_network(encoder, ensemble, width, hops, seed), encoder(archs)
     train_network(net, batch, scaled, rows, recipe, seed, progress)
-    graph = Predictor(net, Shift.fit(net, batch, archs, labels), warp, encoder, terms, {}, dict(graph=1.), np.empty(0))
-    reading = graph.read_batch(batch)
-    if not torch.isfinite(reading.late+reading.y).all(): raise _diverged(recipe, labels)
-    parts, said = _fit_parts(terms, batch, scaled, rows, weights or part_names, seed)
-    found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
-    unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
-    reading = replace(reading, parts=unseen, weights=found)
-    predictor = replace(graph, parts=parts, weights=found, readout=readout)
-    errors = abs(judged(predictor.verdict(reading), rows)-scaled)
-    return replace(predictor, errors=np.sort(errors[~np.isnan(errors)])), held_out(predictor, reading, labels, rows)
+    shift = Shift.fit(net, batch, archs, labels)
+    alone = Predictor(net, shift, warp, encoder, terms, {}, dict(graph=1.), np.empty(0), readout)
+    if not torch.isfinite(alone.read_batch(batch).y).all(): raise _diverged(recipe, labels)
+    predictor, unseen = _with_parts(alone, batch, scaled, rows, weights, seed)
+    return predictor, held_out(predictor, unseen, labels, rows)
 
 # %% ../nbs/65_readouts.ipynb #345ab062
 def _on_grid(x, like):
