@@ -2,6 +2,7 @@
 
     python benchmarks/comparison.py                       # adds to benchmarks/results/comparison.csv, resumable
     python benchmarks/comparison.py --tasks nas_bench_macro --labels 50 --repeats 3
+    python benchmarks/comparison.py --summary             # ranks, for comparison_ranks.csv
     python benchmarks/comparison.py --choose              # which label scale serves a baseline better, on Macro
 
 A pool is a data set's labelled networks. N of them are drawn at random and labelled, the same for every method; a method
@@ -55,9 +56,9 @@ def pool(name):
     batch, terms = encoder(data.archs), Terms(encoder)
     counts = terms(batch)
     groups = [group.numpy().astype(float) for group in terms.groups(counts)]
-    # A node is what was chosen for it and the stage it stands in; where in the stage, its neighbours say
+    # A node is what was chosen for it, intervals to a fifth, and the stage it stands in; its neighbours say where
     kept = [i for i,category in enumerate(encoder.categories) if category not in ('layer', 'sources', 'readers')]
-    kinds = np.hstack([batch.codes[:,kept].numpy(), batch.values.numpy()])
+    kinds = np.hstack([batch.codes[:,kept].numpy(), (5*batch.values).round().numpy()])
     return Pool(data, encoder, batch, terms, counts, groups, baselines.one_hot(data),
                 baselines.weisfeiler_lehman(batch, kinds))
 
@@ -213,6 +214,45 @@ def measure_all(table, tasks, labels, asked, repeats):
             found = measure(method, draw(name, target, n, repeat))
             append_table(table, [dict(data=name, target=target, N=n, repeat=repeat, method=method, **found)])
 
+# --- what it comes to; the data set is the unit ---
+
+def wide(runs, value):
+    "A column per method, a row per draw that all of them have; constant scores correlate 0 with anything"
+    runs = runs[~runs.method.isin(searchers)].fillna({value: 0}) if value=='spearman' else runs
+    return runs.pivot_table(index=['data', 'target', 'N', 'repeat'], columns='method', values=value).dropna()
+
+def per_data_set(table):
+    "Means over draws, a row per data set; its columns of labels count as one"
+    return table.groupby('data').mean()
+
+def ranks(runs, value, seed=0):
+    """Mean rank of every method, 1 is best, its 95 % bootstrap interval over data sets, and wins of `AutoBuild`
+
+    Methods are ranked within every draw, ties sharing their rank; ranks are averaged per data set, then over data
+    sets. A win is a data set on which AutoBuild's mean is the better one."""
+    found = wide(runs, value)
+    place = per_data_set(found.rank(axis=1, ascending=value=='regret'))
+    drawn = np.random.default_rng(seed).integers(len(place), size=(10_000, len(place)))
+    low, high = np.quantile(place.to_numpy()[drawn].mean(1), [.025, .975], axis=0)
+    means = per_data_set(found).round(6)
+    better = means.gt(means['AutoBuild'], axis=0) if value=='regret' else means.lt(means['AutoBuild'], axis=0)
+    return pd.DataFrame(dict(rank=place.mean(), low=low, high=high, wins=better.sum(),
+                             ties=means.eq(means['AutoBuild'], axis=0).sum(), data_sets=len(place), draws=len(found)))
+
+def summary(table):
+    "Save the ranks: over all N those of the methods that were always asked, at N = 50 those of all"
+    runs, out = pd.read_csv(table), {}
+    runs = runs[runs.method!='GRAF forest'] # Not on every data set
+    for part,names in (('unseen', unseen), ('took part', took_part)):
+        rows = runs[runs.data.isin(names)]
+        often = rows[~rows.method.isin(slow)]
+        asked = {'all N': often, 'N = 50, the slow ones too': rows[rows.N==50]}
+        for (which,chosen),value in itertools.product(asked.items(), ('regret', 'spearman')):
+            if len(chosen): out[part, which, value] = ranks(chosen, value)
+    found = pd.concat(out, names=['part', 'labels', 'by'])
+    found.to_csv(table.with_name('comparison_ranks.csv'), float_format='%.4g')
+    print(found.round(2).to_string())
+
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     ask.add_argument('--tasks', nargs='+', default=list(unseen), choices=list(columns))
@@ -221,10 +261,13 @@ def main():
     ask.add_argument('--repeats', type=int, default=10)
     ask.add_argument('--table', type=Path, default=results/'comparison.csv')
     ask.add_argument('--choose', action='store_true')
+    ask.add_argument('--summary', action='store_true')
     asked = ask.parse_args()
+    if asked.summary: return summary(asked.table)
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
     if asked.choose: return choose(results/'comparison_scales.csv')
     measure_all(asked.table, asked.tasks, asked.labels, asked.methods, asked.repeats)
+    summary(asked.table)
 
 if __name__=='__main__': main()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 here = Path(__file__).parent
 scripts = ['speed.py', 'fidelity.py', 'effects_truth.py', 'module_truth.py', 'case_imagenet.py', 'case_panoptic.py',
-           'case_unet.py', 'label_efficiency.py', 'ablations.py']
+           'case_unet.py', 'comparison.py', 'ablations.py']
 for script in scripts:
     print(f'== {script}', flush=True)
     subprocess.run([sys.executable, here/script], check=True)
