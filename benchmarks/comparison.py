@@ -5,8 +5,8 @@
     python benchmarks/comparison.py --summary             # ranks, for comparison_ranks.csv
     python benchmarks/comparison.py --choose              # which label scale serves a baseline better, on Macro
 
-A pool is a data set's labelled networks. N of them are drawn at random and labelled, the same for every method; it
-then scores all others and proposes the ten best. Noted are regret (how far the best of the N + 10 evaluated networks is
+A pool is a data set's labelled networks. N of them are drawn at random and labelled, the same for all methods; each
+then scores the others and proposes the ten best. Noted are regret (how far the best of the N + 10 evaluated networks is
 from the best of the pool: points of accuracy, or ms of latency), Spearman and Kendall between scores and metric on all
 networks that were not drawn, and CPU seconds. Searchers spend N + 10 evaluations one by one, as they like. On
 NAS-Bench-Graph and NAS-Bench-201 methods see validation accuracy and choose by it, and test accuracy judges them.
