@@ -1,8 +1,8 @@
-"""What carries the recipe: the default with one thing changed at a time, scored as in label_efficiency.py.
+"""What carries the recipe: the default with one thing changed at a time, scored as in comparison.py.
 
     python benchmarks/ablations.py      # adds to benchmarks/results/ablations.csv, resumable
 
-The draws are not those of label_efficiency.py: repeats count from 1,000.
+The draws are not those of comparison.py: repeats count from 1,000.
 """
 import argparse, itertools, time, warnings
 from contextlib import ExitStack
@@ -15,9 +15,11 @@ from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
 import autobuild.estimator, autobuild.ranking
+from autobuild import AutoBuild
 from autobuild.normalization import Shift
 from autobuild.readouts import fit_predictor, readouts
-from label_efficiency import loaded, ours, row
+from case_imagenet import sum_of_modules
+from comparison import columns, draw, regret
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/ablations.csv'
@@ -74,21 +76,31 @@ def replaced(variant):
         return [patch.dict(readouts), patch.object(autobuild.estimator, 'fit_predictor', fit_with_weighted_hops)]
     return []
 
+def ours(found, **settings):
+    "(order, scores) as `construct` has them: the best 200 by module scores, in order of the mean with the prediction"
+    ab = AutoBuild(found.target, seed=found.seed, **settings).fit(found.pool.data[found.rows], progress=False)
+    predicted, stages = ab.predict(found.pool.data), len(ab.space.stages)
+    modules = predicted # A cell is one module
+    if stages>1: modules = sum_of_modules(ab, found.pool.data.archs)-(stages-1)*ab.predict(ab.contexts).mean()
+    first = found.rest[np.argsort(-modules[found.rest], kind='stable')[:200]]
+    order = np.full(len(predicted), -np.inf)
+    order[first] = (modules+predicted)[first]
+    return order, modules+predicted
+
 def cell(name, n, repeat, variant):
     "One variant on one draw"
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
-    task = loaded(name)
-    draw = np.random.default_rng([repeat, n]).permutation(len(task.seen))
-    rows, rest = draw[:n], np.sort(draw[n:])
+    found = draw(name, columns[name][0], n, repeat)
     start = time.process_time()
     with ExitStack() as stack:
         for place in replaced(variant): stack.enter_context(place)
-        order, scores = ours(task, rows, repeat, **variants[variant])['AutoBuild']
-    seconds = time.process_time()-start
-    evaluated = np.concatenate([rows, rest[np.argsort(-order[rest], kind='stable')[:10]]])
-    correlation = spearmanr(scores[rest], task.judged[rest])[0]
-    return dict(task=name, N=n, repeat=repeat, variant=variant, **row(task, evaluated, correlation, seconds))
+        order, scores = ours(found, **variants[variant])
+    seconds, rest = time.process_time()-start, found.rest
+    evaluated = np.concatenate([found.rows, rest[np.argsort(-order[rest], kind='stable')[:10]]])
+    best = found.judged[evaluated[np.argmax(found.seen[evaluated])]]
+    return dict(task=name, N=n, repeat=repeat, variant=variant, best=best, regret=regret(found, evaluated),
+                spearman=spearmanr(scores[rest], found.judged[rest])[0], seconds=seconds)
 
 def applies(name, variant):
     "Whether a variant has a meaning for a task: modules of cells cannot stand alone"

@@ -1,8 +1,8 @@
-"""Other ways to find good networks in a pool: regressors on one-hot terms, BlockProfile, evolution, TPE, a plain GNN.
+"""Other ways to find good networks in a pool: regressors on its terms, a kernel on graphs, evolution, TPE, a GNN.
 
-A scorer `f(x, train_rows, y_train, seed)` gives every network of the pool a score, higher is better; `x` comes from
-`one_hot` (or `blocks`, for `block_profile`), once a data set. A searcher spends `budget` evaluations on the pool and
-gives the evaluated rows in order.
+A scorer `f(x, train_rows, y_train, seed)` gives every network of the pool a score, higher is better; `x` is a matrix
+(pool, terms), dense or sparse, made once per data set. A searcher spends `budget` evaluations on the pool and gives the
+evaluated rows in order.
 """
 import warnings
 
@@ -31,12 +31,6 @@ def choices(arch):
         out |= {(u, l, k): v for l,layer in enumerate(s['layers'], 1) for k,v in layer.items()}
     return out
 
-def block_choices(arch):
-    "The same with all features of a layer, or of a stage, as one block"
-    out = {}
-    for (u, l, k),v in choices(arch).items(): out.setdefault((u, l, k=='topology'), []).append((k, v))
-    return {place: tuple(o) for place,o in out.items()}
-
 def columns(pool):
     "(place, choice) -> column, for a pool given as dictionaries of choices"
     return {t: i for i,t in enumerate(dict.fromkeys(t for c in pool for t in c.items()))}
@@ -47,33 +41,31 @@ def _matrix(pool, known):
     ends = np.cumsum([0, *map(len, places)])
     return sparse.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(places), ends), (len(pool), len(known)))
 
-def _with_pairs(x, least=5):
-    "Append the products of all pairs of terms that `least` networks share, but for those that repeat a term"
-    scale = np.sqrt(2/(x.sum(1).mean()-1)) # A network's pairs weigh as much as its terms
-    both = (x.T@x).toarray()
-    n, x = both.diagonal(), x.tocsc()
-    i, j = np.nonzero(np.triu((both>=least) & (both<np.minimum.outer(n, n)), 1))
-    return sparse.hstack([x, scale*x[:,i].multiply(x[:,j])], format='csr', dtype=np.float32)
-
-def one_hot(data, pairs=False):
-    "Every (place, feature, choice) as a column, sparse (pool, terms); `pairs` adds their scaled products"
-    pool = [choices(a) for a in data.archs]
-    x = _matrix(pool, columns(pool))
-    return _with_pairs(x) if pairs else x
-
-def blocks(data):
-    "Every (place, block) as a column, a block being all features of a layer or of a stage"
-    pool = [block_choices(a) for a in data.archs]
+def one_hot(data):
+    "Every (place, feature, choice) as a column, sparse (pool, terms); an interval counts at the nearest of its steps"
+    pool = stepped(data)
     return _matrix(pool, columns(pool))
+
+def stepped(data):
+    "What was chosen in every network, intervals at the nearest of their steps"
+    allowed = parameters(data.space)
+    def step(place, value):
+        if value in allowed[place]: return value
+        return min(allowed[place], key=lambda option: abs(option-value))
+    return [{place: step(place, value) for place,value in choices(arch).items()} for arch in data.archs]
+
+def dense(x):
+    "A matrix, sparse or not, as an array"
+    return x.toarray() if sparse.issparse(x) else x
 
 # --- scorers ---
 
 def _fitted_ridge(x, labels):
     "Ridge regression, its penalty chosen by leave-one-out"
-    return RidgeCV(np.logspace(-2, 3, 11)).fit(x.toarray(), labels)
+    return RidgeCV(np.logspace(-3, 4, 15)).fit(dense(x), labels)
 
 def ridge(x, train_rows, y_train, seed=0):
-    "Ridge regression on plain or on pair terms"
+    "Ridge regression"
     fit = _fitted_ridge(x[train_rows], y_train)
     return x@fit.coef_+fit.intercept_
 
@@ -86,38 +78,61 @@ def ridge_modules(data, labels):
     return [np.array([worth(stage, modules.config(i)) for i in range(len(modules))])
             for stage,modules in enumerate(data.space.modules, 1)]
 
-def random_forest(x, train_rows, y_train, seed=0):
-    "A random forest of 200 trees"
-    forest = RandomForestRegressor(200, random_state=seed, n_jobs=1)
-    return forest.fit(x[train_rows].toarray(), y_train).predict(x.toarray())
+def random_forest(x, train_rows, y_train, seed=0, share=1/3):
+    "A random forest of 200 trees; each question is chosen among a share of the terms"
+    forest = RandomForestRegressor(200, max_features=share, random_state=seed, n_jobs=1)
+    return forest.fit(dense(x[train_rows]), y_train).predict(dense(x))
 
 def gradient_boosting(x, train_rows, y_train, seed=0):
     "Gradient boosting with 300 small trees, each on a random part of the labels and of the terms"
     boosting = GradientBoostingRegressor(n_estimators=300, learning_rate=.05, max_depth=3, min_samples_leaf=3,
                                          subsample=.7, max_features=.3, random_state=seed)
-    return boosting.fit(x[train_rows].toarray(), y_train).predict(x.toarray())
+    return boosting.fit(dense(x[train_rows]), y_train).predict(dense(x))
 
 def gaussian_process(x, train_rows, y_train, seed=0):
-    "A Gaussian process on one-hot terms, whose distance is the root of the number of differences"
-    x = x.toarray()/np.sqrt(x.sum(1).mean())
+    "A Gaussian process with a Matern kernel (nu = 5/2) of the distance between rows"
+    x = dense(x)
+    x = x/np.sqrt(np.square(x[train_rows]-x[train_rows].mean(0)).sum(1).mean())
     kernel = ConstantKernel(1., (1e-2, 1e3))*Matern(1., (.1, 100), nu=2.5)+WhiteKernel(.1, (1e-4, 10))
     fit = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)
         return fit.fit(x[train_rows], y_train).predict(x)
 
-def block_profile(x, train_rows, y_train, seed=0):
-    "BlockProfile: the mean label with a block at its place, minus the mean of all, summed; unseen blocks count 0"
-    part = x[train_rows]
-    n = np.asarray(part.sum(0)).ravel()
-    return x@(part.T@(y_train-y_train.mean())/np.maximum(n, 1))
+def weisfeiler_lehman(batch, kinds, hops=3):
+    """How often each Weisfeiler-Lehman label occurs in each graph, sparse (graphs, labels), for 0, 1, ... hops
+
+    A node's label at hop 0 is its row of `kinds`; at the next hop, its label and the sorted labels that it reads."""
+    label, graph = np.unique(kinds, axis=0, return_inverse=True)[1].ravel(), batch.graph.numpy()
+    sources, found = batch.sources.numpy(), []
+    for _ in range(hops+1):
+        found.append(sparse.csr_matrix((np.ones(len(label)), (graph, label)), (len(batch), label.max()+1)))
+        read = np.sort(np.where(sources>=0, label[sources], -1), 0)
+        label = np.unique(np.vstack([label, read]).T, axis=0, return_inverse=True)[1].ravel()
+    return found
+
+def weisfeiler_lehman_gp(found, train_rows, y_train, seed=0):
+    "A Gaussian process on what `weisfeiler_lehman` gives, as in NAS-BOWL: the number of hops and the noise likeliest"
+    n, y = len(train_rows), (y_train-y_train.mean())/y_train.std()
+    products, lengths, best = 0, 0, (-np.inf, None)
+    for x in found:
+        products = products+(x@x[train_rows].T).toarray() # (pool, n)
+        lengths = lengths+np.asarray(x.multiply(x).sum(1)).ravel()
+        kernel = products/np.sqrt(np.outer(lengths, lengths[train_rows]))
+        values, vectors = np.linalg.eigh(kernel[train_rows])
+        turned = vectors.T@y
+        for noise in np.logspace(-4, 1, 16):
+            inner = values.clip(0)+noise # log p(y) where the kernel's scale is the likeliest: mean(turned^2/inner)
+            likely = -n/2*np.log(np.mean(turned**2/inner))-np.log(inner).sum()/2
+            if likely>best[0]: best = likely, kernel@(vectors@(turned/inner))
+    return best[1]*y_train.std()+y_train.mean()
 
 def plain_gnn(data, train_rows, seed=0, target='accuracy'):
-    "One GNN of the paper's width trained on the squared error alone: no ranking loss, no warm-up, no ensemble"
+    "One GNN of the paper's width trained on the squared error: no ranking loss, no warm-up, no ensemble, no parts"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         plain = AutoBuild(target, ensemble=1, width=32, steps=400, seed=seed, readout='regressor', rank_weight=0,
-                          warmup=0)
+                          warmup=0, weights=dict(graph=1.))
         return plain.fit(data[train_rows], progress=False).predict(data)
 
 # --- searchers ---
@@ -170,7 +185,8 @@ def tpe(data, x, y, budget, seed=0):
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
     study, params = optuna.create_study(direction='maximize', sampler=sampler), parameters(data.space)
     kinds = {place: CategoricalDistribution(o) for place,o in params.items()}
-    known = columns([choices(arch) for arch in data.archs])
+    pool = stepped(data)
+    known = columns(pool)
     rng, free, seen = np.random.default_rng(seed), np.ones(len(y), bool), []
     for _ in range(budget):
         trial, row = study.ask(), np.zeros(x.shape[1])
@@ -178,7 +194,7 @@ def tpe(data, x, y, budget, seed=0):
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         seen.append(nearest(x, row, free, rng))
         free[seen[-1]] = False
-        real = choices(data.archs[seen[-1]])
+        real = pool[seen[-1]]
         study.add_trial(optuna.create_trial(params={_name(place): value for place,value in real.items()},
                                             distributions={_name(place): kinds[place] for place in real},
                                             value=y[seen[-1]]))

@@ -17,9 +17,8 @@ import baselines, logs
 from autobuild import AutoBuild, load_dataset
 from autobuild.construction import best_products
 from autobuild.fronts import hypervolume, on_front, simplex
-from autobuild.importance import feature_scores
+from autobuild.importance import feature_scores, standalone
 from autobuild.spaces import Candidates
-from label_efficiency import loaded, sum_of_modules
 
 results, kept = Path(__file__).parent/'results', Path(__file__).parent/'cache'
 metrics, devices = ['accuracy', 'latency_gpu', 'latency_cpu', 'latency_npu'], ['gpu', 'cpu', 'npu']
@@ -41,6 +40,22 @@ def done(part, *keys):
 def add(part, rows):
     "Append rows at once"
     logs.append_table(table(part), rows, digits=5)
+
+def scores_in_contexts(ab, stage, numbers):
+    "The scores of a few modules of a stage: the mean prediction of the contexts that have them"
+    modules, space = ab.space.modules[stage-1], ab.space
+    return np.mean([ab.predict([space.with_module(context, stage, modules.config(i)) for i in numbers])
+                    for context in ab.contexts], 0)
+
+def sum_of_modules(ab, archs):
+    "The sum of a network's module scores, for every network"
+    total = 0
+    for stage,modules in enumerate(ab.space.modules, 1):
+        numbers, place = np.unique([modules.number(arch.stages[stage-1]) for arch in archs], return_inverse=True)
+        if ab.readout in standalone or 10*len(numbers)>len(modules): scores = ab.module_scores(stage).mean(0)[numbers]
+        else: scores = scores_in_contexts(ab, stage, numbers)
+        total = total+scores[place]
+    return total
 
 @cache
 def pn(): return load_dataset('ofa_pn_surrogate')
@@ -241,9 +256,9 @@ def shown(device, data, picks):
 
 def accel(seeds=range(10), n=100, more=100):
     "Accel-NASBench: hypervolume of 100 labelled networks and 100 more of the pool, for six accelerators"
-    task = loaded('accel_nasbench')
-    complete = np.flatnonzero(task.data.table[accelerators].notna().all(axis=1))
-    data, x = task.data[complete], task.plain[complete]
+    every = load_dataset('accel_nasbench')
+    data = every[np.flatnonzero(every.table[accelerators].notna().all(axis=1))]
+    x = baselines.one_hot(data)
     for seed in seeds:
         todo = [device for device in accelerators if (device, seed) not in done('accel', 'device', 'seed')]
         if not todo: continue

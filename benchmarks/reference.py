@@ -30,7 +30,7 @@ class ReferenceNetwork(nn.Module):
     def forward(self, batch):
         "(node embeddings of hop 0, 1, ...; the standardised prediction y' of every graph)"
         known = [t(batch.codes[:,i]) for i,t in enumerate(self.tables)]
-        measured = [c(batch.values[:,i:i+1]) for i,c in enumerate(self.curves)]
+        measured = [c(batch.measured[:,i:i+1]) for i,c in enumerate(self.curves)]
         h = torch.cat(known+measured, 1).abs()
         hops = [h]
         for m,(conv,norm) in enumerate(zip(self.convs, self.norms)):
@@ -44,7 +44,8 @@ def graphs(archs, encoder):
     out = []
     for a in getattr(archs, 'archs', archs):
         codes, values = zip(*encoder.rows(a))
-        out.append(Data(codes=torch.tensor(codes), values=torch.tensor(values), num_nodes=len(codes),
+        # `values` would hide a method of Data
+        out.append(Data(codes=torch.tensor(codes), measured=torch.tensor(values), num_nodes=len(codes),
                         edge_index=torch.tensor(a.edges, dtype=torch.long).reshape(-1, 2).T.contiguous()))
     return out
 
