@@ -171,8 +171,14 @@ def left_out(
 def blend_weights(
     labels:np.ndarray, # (n,) standardised labels
     said:np.ndarray, # (parts, n) what each part says of networks whose labels it did not see
+    noise:float=0., # Variance of the first part that the mean over its members is rid of
 ) -> np.ndarray: # (parts,) none negative
     "The weights that serve best on networks that were left out"
     from scipy.optimize import nnls
-    count, rows = len(said), np.sqrt(2)*np.eye(len(said))
-    return nnls(np.vstack([said.T, rows]), np.concatenate([labels, rows.sum(1)/count]))[0]
+    n, count = said.shape[1], len(said)
+    products = (said@said.T+2*np.eye(count))/n
+    noise = min(noise, .8*products[0,0])
+    while noise and np.linalg.eigvalsh(products-noise*np.eye(count)[:,:1]*np.eye(count)[:1])[0]<1e-6: noise = noise/2
+    products[0,0] -= noise
+    root = np.linalg.cholesky(products) # |root^T w - root^-1 b|^2 has its least where the sums above have it
+    return nnls(root.T, np.linalg.solve(root, (said@labels+2/count)/n))[0]
