@@ -47,7 +47,8 @@ def one(truth, draw:int) -> dict:
     curves = places[(places.feature=='drop') & (places.layer==1)]
     best = [float(curve.choice.iloc[curve.effect.argmax()]) for _,curve in curves.groupby('stage')]
     explained = ab.explained()
-    return dict(draw=draw, share_error=(shares-true[shares.index]).abs().max(), optimum_error=max(abs(o-.2) for o in best),
+    return dict(draw=draw, share_error=(shares-true[shares.index]).abs().max(),
+                optimum_error=max(abs(o-.2) for o in best),
                 pairs_found=sum(tuple(sorted(pair)) in found for pair in planted), main=explained['main effects'],
                 pairs=explained['pairs'], heldout=ab.heldout['prediction'])
 
