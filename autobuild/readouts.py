@@ -266,7 +266,8 @@ def _with_parts(alone, batch, scaled, rows, weights, seed):
     reading = alone.read_batch(batch)
     parts, said = _fit_parts(alone.terms, batch, scaled, rows, weights or part_names, seed)
     graph = (reading.late+reading.y)/2
-    found = _blend(scaled, judged(graph, rows), said, weights, _member_noise(alone, graph, seed))
+    noise = 0. if weights else _member_noise(alone, graph, seed) # Weights that are given need none
+    found = _blend(scaled, judged(graph, rows), said, weights, noise)
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
     reading = replace(reading, parts=unseen, weights=found)
     predictor = replace(alone, parts=parts, weights=found)
