@@ -479,6 +479,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator._Columns.__init__': ( 'estimator.html#_columns.__init__',
                                                                                 'autobuild/estimator.py'),
                                      'autobuild.estimator._about_labels': ('estimator.html#_about_labels', 'autobuild/estimator.py'),
+                                     'autobuild.estimator._check_parts': ('estimator.html#_check_parts', 'autobuild/estimator.py'),
                                      'autobuild.estimator._checked_weights': ('estimator.html#_checked_weights', 'autobuild/estimator.py'),
                                      'autobuild.estimator._device': ('estimator.html#_device', 'autobuild/estimator.py'),
                                      'autobuild.estimator._distinct': ('estimator.html#_distinct', 'autobuild/estimator.py'),

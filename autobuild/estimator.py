@@ -713,7 +713,7 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
     readout = self.readout if self.readout in readouts else 'both'
     predictor = Predictor(net.eval(), shift, Warp.fit(means), encoder, terms, parts, blend,
                           tensors['errors'].numpy(), readout)
-    predictor.predict(archs[:1]) # Raises where anything does not fit
+    _check_parts(predictor, archs[:3]) # Raises where anything does not fit
     self._set(data, labels, archs, predictor, heldout)
 
 # %% ../nbs/90_estimator.ipynb #df11ea44
@@ -722,6 +722,15 @@ def _saved_parts(terms, tensors):
     polynomial, forest = (_tensors_of(tensors, name) for name in ('polynomial', 'forest'))
     found = dict(polynomial=Polynomial(terms, **polynomial)) if polynomial else {}
     return found|(dict(forest=Forest(terms.count, **forest)) if forest else {})
+
+def _check_parts(predictor, archs):
+    "Raises ValueError where a saved part does not give one finite number for each network"
+    reading = predictor.read_batch(predictor.encoder(archs))
+    said = dict(prediction=predictor.verdict(reading).mean(0))|reading.parts
+    for name,values in said.items():
+        if values.shape!=(len(archs),) or not torch.isfinite(values).all():
+            raise ValueError(f'its {name} does not give one number for each network')
+    if predictor.errors.ndim!=1: raise ValueError('its errors are not a list of numbers')
 
 def _tensors_of(tensors, part):
     "The saved tensors of one part, by the names that it knows"

@@ -177,8 +177,7 @@ def blend_weights(
     from scipy.optimize import nnls
     n, count = said.shape[1], len(said)
     products = (said@said.T+2*np.eye(count))/n
-    noise = min(noise, .8*products[0,0])
-    while noise and np.linalg.eigvalsh(products-noise*np.eye(count)[:,:1]*np.eye(count)[:1])[0]<1e-6: noise = noise/2
-    products[0,0] -= noise
+    most = 1/np.linalg.inv(products)[0,0] # With as much taken away, the matrix is no longer positive definite
+    products[0,0] -= min(noise, .8*most)
     root = np.linalg.cholesky(products) # |root^T w - root^-1 b|^2 has its least where the sums above have it
     return nnls(root.T, np.linalg.solve(root, (said@labels+2/count)/n))[0]
