@@ -8,7 +8,7 @@ __all__ = ['knots', 'most_operations', 'most_for_scales', 'most_fitted', 'most_f
 
 # %% ../nbs/28_polynomial.ipynb #11de9c2f
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np, torch
 from fastcore.basics import patch
@@ -138,11 +138,16 @@ class Polynomial:
     factors:torch.Tensor # (terms, factors)
     offset:torch.Tensor # (factors,)
     sign:torch.Tensor # (factors,) how much each square counts
+    mean:torch.Tensor # (sums,) of the labelled networks' terms and sums
+    adds:torch.Tensor # (sums,) scales of what adds up
+    pairs:torch.Tensor # (sums,) scales of what works in pairs
+    known:torch.Tensor # (labelled, sums) some labelled networks' terms and sums, less their mean
+    inverse:torch.Tensor # (labelled, labelled) L^-1, where L L^T are the covariances of their labels
 
 @patch(as_prop=True)
 def tensors(self:Polynomial) -> dict: # By name
     "All that is to be saved"
-    return {name: getattr(self, name) for name in ('weight', 'bias', 'factors', 'offset', 'sign')}
+    return {field.name: getattr(self, field.name) for field in fields(self) if field.name!='terms'}
 
 # %% ../nbs/28_polynomial.ipynb #ac3b6645
 @patch
@@ -156,6 +161,18 @@ def __call__(self:Polynomial,
 ) -> torch.Tensor: # (graphs,)
     "The value of each graph"
     return self._value(counts@self.weight, counts@self.factors)
+
+# %% ../nbs/28_polynomial.ipynb #e7d2ba05
+@patch
+def variance(self:Polynomial,
+    counts:torch.Tensor, # (graphs, terms)
+) -> torch.Tensor: # (graphs,) from 0 up, squared standard deviations of the labels
+    "How unsure the value of each graph is (Rasmussen and Williams 2006, equation 2.26)"
+    rows = torch.cat(self.terms.groups(counts), 1)-self.mean
+    add, pair = rows*self.adds, rows*self.pairs
+    covered = add@(self.known*self.adds).T+(pair@(self.known*self.pairs).T)**2 # k_x
+    alone = add.square().sum(1)+pair.square().sum(1)**2 # k(x, x)
+    return (alone-(covered@self.inverse.T).square().sum(1)).clamp(min=0)
 
 # %% ../nbs/28_polynomial.ipynb #c7c3ad65
 @patch
@@ -212,18 +229,29 @@ def _parts(weights, like):
 
 # %% ../nbs/28_polynomial.ipynb #07561d69
 def _polynomial(terms, scales, centred, means, lengths, solved):
-    "The polynomial of a fitted Gaussian process"
+    "The polynomial of a fitted Gaussian process, by name but for its doubt"
     count = len(centred)
     adds, pairs = scales[:count].exp(), (scales[count:-1]/2).exp()
     linear = torch.cat([scale*(solved@part)/length for scale,part,length in zip(adds, centred, lengths)])
     rows = torch.cat([scale*part for scale,part in zip(pairs, centred)], 1)
     factors, sign = _factored(rows, solved)
-    scale = torch.cat([(pair/length).expand(part.shape[1]) for pair,length,part in zip(pairs, lengths, centred)])
-    factors, mean = factors*scale[:,None], torch.cat(means)
-    fitted = dict(weight=terms.per_term(_parts(linear, centred)), bias=-(linear@mean), offset=mean@factors, sign=sign,
-                  factors=terms.per_term(_parts(factors, centred)).T)
-    tensors = {name: found.float().contiguous() for name,found in fitted.items()}
-    return Polynomial(terms, **{name: tensor.to(terms.offset.device) for name,tensor in tensors.items()})
+    factors, mean = factors*_per_sum(pairs, lengths, centred)[:,None], torch.cat(means)
+    return dict(weight=terms.per_term(_parts(linear, centred)), bias=-(linear@mean), offset=mean@factors, sign=sign,
+                factors=terms.per_term(_parts(factors, centred)).T)
+
+def _per_sum(scales, lengths, centred):
+    "The scale of every sum, from one per group"
+    return torch.cat([(scale/length).expand(part.shape[1]) for scale,length,part in zip(scales, lengths, centred)])
+
+def _doubt(scales, centred, means, lengths, few):
+    "What the variance is computed from, by name"
+    count = len(centred)
+    adds, pairs = (scales[:count]/2).exp(), (scales[count:-1]/2).exp()
+    known = torch.cat([part[few]*length for part,length in zip(centred, lengths)], 1)
+    root = torch.linalg.cholesky(_with_noise(scales, [part[few]@part[few].T for part in centred]))
+    inverse = torch.linalg.solve_triangular(root, torch.eye(len(root), dtype=root.dtype), upper=False)
+    return dict(mean=torch.cat(means), adds=_per_sum(adds, lengths, centred),
+                pairs=_per_sum(pairs, lengths, centred), known=known, inverse=inverse)
 
 # %% ../nbs/28_polynomial.ipynb #f9023c60
 def fit_polynomial(
@@ -243,7 +271,9 @@ def fit_polynomial(
     scales = _likeliest([part[few]@part[few].T for part in centred], labels[few])
     products = [part@part.T for part in centred]
     solved = torch.linalg.solve(_with_noise(scales, products), labels) # alpha = K^-1 y
-    found = _polynomial(terms, scales, centred, means, lengths, solved)
+    tensors = _polynomial(terms, scales, centred, means, lengths, solved)
+    tensors |= _doubt(scales, centred, means, lengths, few)
+    found = Polynomial(terms, **{k: v.float().contiguous().to(terms.offset.device) for k,v in tensors.items()})
     out = found(counts).cpu().double()
     for fold in judged:
         inside = np.flatnonzero(np.isin(kept, fold))
