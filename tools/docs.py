@@ -21,7 +21,7 @@ from nbdev.process import Processor
 from smalldocs.config import load
 from smalldocs.site import Site
 
-import autobuild
+import autobuild, pages
 
 tex = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]]</span>', re.S)
 fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
@@ -29,7 +29,7 @@ fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
 plain = [(r'(?<=\w)\._\w+(?=\.)', ''), (r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'),
          (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
          (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
-expected = re.compile(r'html-math-method is ignored|output-file is not read') # Both are done here
+expected = re.compile(r'html-math-method is ignored|output-file is not read|filters') # All are done here
 
 def name_types(f):
     "Let types in quotes (their library is imported late) stand as they are written, since nothing can evaluate them"
@@ -109,7 +109,10 @@ def build():
     os.chdir(root)
     nbdev.serve.FilterDefaults = Processors
     staged = nbdev.serve.proc_nbs(n_workers=0, force=True)
-    site = NbdevSite(load(staged), quiet=True)
+    pages.write(staged, Entry)
+    project = load(staged)
+    if address := os.environ.get('SITE_URL'): project.website['site-url'] = address # A sitemap needs it
+    site = NbdevSite(project, quiet=True)
     site.build()
     names = Counter(str(p.out) for p in site.pages.values())
     twice = [o for o,n in names.items() if n>1]
