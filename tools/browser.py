@@ -1,8 +1,8 @@
 """Look at every page of the site in headless Chromium: no error, no request to the network, nothing cut, axe's rules.
 
-Needs Chromium (Debian: `apt-get install chromium`) and the package websocket-client, which JupyterLab brings. The rules
-for people who cannot see or use a mouse are those of axe-core: `npm install --no-save axe-core` in the project's folder.
-What is missing is skipped with a sentence. `python tools/browser.py gnn` looks at the pages whose names contain gnn;
+Needs Chromium (Debian: `apt-get install chromium`) and the package websocket-client, which JupyterLab brings. The
+rules for people who cannot see or use a mouse are those of axe-core: `npm install --no-save axe-core` in the project's
+folder. What is missing is skipped with a sentence. `python tools/browser.py gnn` looks at the pages whose names contain gnn;
 a page that fails leaves a picture in `_failed`."""
 import base64, json, os, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -23,7 +23,7 @@ find_cut = r"""(() => {
           unreached: boxes.map(o => o.tagName+'.'+o.className+' '+o.textContent.trim().slice(0, 40))}
 })()"""
 rules = {(1440, 'light'): ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'], (1440, 'dark'): ['color-contrast'],
-         (390, 'light'): ['scrollable-region-focusable', 'color-contrast']} # What the views differ in; all takes minutes
+         (390, 'light'): ['scrollable-region-focusable', 'color-contrast']} # In what views differ; all takes minutes
 run_axe = """axe.run({runOnly: RULES, resultTypes: ['violations']}).then(found =>
   found.violations.filter(o => ['serious', 'critical'].includes(o.impact) || o.id=='heading-order').map(o =>
     o.id+' ('+o.nodes.length+'): '+o.nodes[0].target.join(' ')+' '+(o.nodes[0].any[0]||{message: ''}).message))"""

@@ -1,4 +1,4 @@
-"""Build the site into `_docs` without Quarto or a network.
+"""Build the site into `_docs` without Quarto or a network. With `SITE_URL=https://...`, a sitemap is written too.
 
 nbdev prepares the notebooks, smalldocs renders them, math-core sets the maths. What a notebook exports has its entry
 (name, signature, comments, docstring) where its cell stands: functions, classes, and each method with `@patch`.
@@ -101,6 +101,13 @@ def typeset(text):
         return f'{m[1]}{drawn}</span>'
     return tex.sub(mathml, text)
 
+def lead(text):
+    "Entries before the first section of a page become sections, so that no level of headings is left out"
+    head, main, body = text.partition('<main')
+    until = body.find('<h2')
+    first, rest = (body, '') if until<0 else (body[:until], body[until:])
+    return head+main+re.sub(r'<(/?)h3\b', r'<\1h2', first)+rest
+
 def rewrite(files, f):
     for p in files: p.write_text(f(p.read_text(encoding='utf-8')), encoding='utf-8')
 
@@ -117,7 +124,7 @@ def build():
     names = Counter(str(p.out) for p in site.pages.values())
     twice = [o for o,n in names.items() if n>1]
     if twice: sys.exit(f"{', '.join(twice)}: two notebooks make this page, since a page's name leaves out the number")
-    rewrite(site.out.rglob('*.html'), typeset)
+    rewrite(site.out.rglob('*.html'), lambda text: lead(typeset(text)))
     rewrite(site.out.rglob('*.css'), lambda t: fonts.sub('', t))
     index = (site.out/'search.json').read_text(encoding='utf-8') # In the script, or else search would need a web server
     fetch, found = 'await fetch(offset + "search.json")', f'{{json: () => {index}}}'

@@ -40,14 +40,15 @@ def gallery(staged):
         for i,(words,png) in enumerate(found):
             name = f'{source.stem}_{i}.png'
             thumbnail(png, folder/name)
-            words = words.replace('[', '(').replace(']', ')').replace('\\"', "'")
+            words = words.translate(str.maketrans('[]', '()')).replace('\\"', "'")
             parts.append(f'[![{words}](images/gallery/{name}){{.thumbnail}}]({source.name})\n')
     about = 'All pictures of these pages; each leads to the page that explains it and has the code that draws it'
     (staged/'gallery.md').write_text(front('Gallery', about)+'\n'.join(parts), encoding='utf-8')
 
 def addresses():
     "Where the site explains each name: `AutoBuild.fit` -> estimator.html#autobuild.fit"
-    return {name.removeprefix(f'{module}.'): url for module,names in d['syms'].items() for name,(url,_) in names.items()}
+    pairs = ((module, name, url) for module,names in d['syms'].items() for name,(url,_) in names.items())
+    return {name.removeprefix(f'{module}.'): url for module,name,url in pairs}
 
 def methods(name, kind, where):
     "A table of the public methods of a class that have an entry"
