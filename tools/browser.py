@@ -2,8 +2,8 @@
 
 Needs Chromium (Debian: `apt-get install chromium`) and the package websocket-client, which JupyterLab brings. The
 rules for people who cannot see or use a mouse are those of axe-core: `npm install --no-save axe-core` in the project's
-folder. What is missing is skipped with a sentence. `python tools/browser.py gnn` looks at the pages whose names contain gnn;
-a page that fails leaves a picture in `_failed`."""
+folder. What is missing is skipped with a sentence. `python tools/browser.py gnn` looks at the pages whose names contain
+gnn; a page that fails leaves a picture in `_failed`."""
 import base64, json, os, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 from urllib.request import Request, urlopen
