@@ -43,8 +43,8 @@ class Browser:
         while not (port_file.exists() and port_file.read_text()):
             if time.time()>until: raise RuntimeError('Chromium did not start within a minute')
             time.sleep(.1)
-        address = f'http://127.0.0.1:{port_file.read_text().split()[0]}/json/new'
-        tab = json.load(urlopen(Request(address, method='PUT')))
+        host = f'127.0.0.1:{port_file.read_text().split()[0]}'
+        tab = json.load(urlopen(Request(f'http://{host}/json/new', method='PUT')))
         self.socket = websocket.create_connection(tab['webSocketDebuggerUrl'], timeout=120)
         self.sent, self.events = 0, []
         for domain in 'Page', 'Runtime', 'Network', 'Log': self.send(f'{domain}.enable')

@@ -29,6 +29,9 @@ fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
 plain = [(r'(?<=\w)\._\w+(?=\.)', ''), (r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'),
          (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
          (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
+# nbdev links a name to the function of that name; these names are words of other things far more often
+words = 'fit|evaluate|modules|construct|demo|main|candidates|verdict|context'
+unlinked = re.compile(rf'<a href="[a-z_]*\.html#(?:_\w+|{words})">(<code>[^<]*</code>)</a>')
 expected = re.compile(r'html-math-method is ignored|output-file is not read|filters') # All are done here
 
 def name_types(f):
@@ -124,7 +127,7 @@ def build():
     names = Counter(str(p.out) for p in site.pages.values())
     twice = [o for o,n in names.items() if n>1]
     if twice: sys.exit(f"{', '.join(twice)}: two notebooks make this page, since a page's name leaves out the number")
-    rewrite(site.out.rglob('*.html'), lambda text: lead(typeset(text)))
+    rewrite(site.out.rglob('*.html'), lambda text: unlinked.sub(r'\1', lead(typeset(text))))
     rewrite(site.out.rglob('*.css'), lambda t: fonts.sub('', t))
     index = (site.out/'search.json').read_text(encoding='utf-8') # In the script, or else search would need a web server
     fetch, found = 'await fetch(offset + "search.json")', f'{{json: () => {index}}}'

@@ -41,7 +41,8 @@ def gallery(staged):
             name = f'{source.stem}_{i}.png'
             thumbnail(png, folder/name)
             words = words.translate(str.maketrans('[]', '()')).replace('\\"', "'")
-            parts.append(f'[![{words}](images/gallery/{name}){{.thumbnail}}]({source.name})\n')
+            parts.append(f'[![{words}](images/gallery/{name}){{.thumbnail}}]({source.name})')
+        parts.append('')
     about = 'All pictures of these pages; each leads to the page that explains it and has the code that draws it'
     (staged/'gallery.md').write_text(front('Gallery', about)+'\n'.join(parts), encoding='utf-8')
 
