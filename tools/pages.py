@@ -4,8 +4,9 @@ from pathlib import Path
 
 import autobuild
 from autobuild._modidx import d
-from readme import join
+from readme import directive, join, root
 
+shown_elsewhere = re.compile(r'^#\s*\|\s*(export|include:\s*false|default_exp)|nbdev_export', re.M)
 alt_text = re.compile(r'^#\s*\|\s*fig-alt:\s*"?(.+?)"?\s*$', re.M)
 
 def front(title, about): return f'---\ntitle: {title}\n---\n\n> {about}\n\n'
@@ -61,9 +62,30 @@ def methods(name, kind, where):
         rows.append(f'| [{attribute}]({url}) | {about} |')
     return '\n'.join(['', '| method | what it does |', '|---|---|', *rows, '']) if rows else ''
 
+def code_cells():
+    "(file, title, code) of the cells that pages show and that no module holds"
+    for source in sorted((root/'nbs').glob('*.ipynb')):
+        notebook = json.loads(source.read_text(encoding='utf-8'))
+        for cell in notebook['cells']:
+            code = join(cell['source'])
+            if cell['cell_type']=='code' and not shown_elsewhere.search(code):
+                yield source.name, title_of(notebook), directive.sub('', code).strip()
+
+def example(name, cells):
+    "A short cell that calls a name, and the pages that do"
+    calls = re.compile(rf'(?<![\w.]){name}(\(|\.[a-z_]+\(|\[)')
+    found = [(file, title, code) for file,title,code in cells if calls.search(code)]
+    plain = [o for o in found if not re.search(r'assert|test_|def |class ', o[2]) and o[2].count('\n')<8]
+    links = dict((file, f'[{title}]({file})') for file,title,_ in found)
+    if not found: return ''
+    pages = f'Used on: {", ".join(list(links.values())[:8])}\n'
+    if not plain: return pages
+    file, title, code = min(plain, key=lambda o: abs(len(o[2])-160))
+    return f'For example, on the page [{title}]({file}):\n\n```python\n{code}\n```\n\n{pages}'
+
 def names(staged, entry):
     "Write `names.md`: an entry per public name, with what leads on; `entry` gives a name's signature"
-    where, parts = addresses(), []
+    where, parts, cells = addresses(), [], list(code_cells())
     for name in sorted(set(autobuild.__all__)-{'__version__'}, key=str.lower):
         value, home = getattr(autobuild, name), where.get(name)
         parts.append(f'## {name}\n')
@@ -73,7 +95,7 @@ def names(staged, entry):
         else: parts.append(f'A table, `{", ".join(map(str, value))}`: `from autobuild import {name}`.\n')
         if isinstance(value, type): parts.append(methods(name, value, where))
         home = home or f'{getattr(value, "__name__", name).split(".")[-1]}.html'
-        parts.append(f'See also: [examples and how it works]({home})\n')
+        parts += [example(name, cells), f'See also: [how it works]({home})\n']
     about = 'What `from autobuild import ...` gives: signature, parameters, methods, and where each is explained'
     (staged/'names.md').write_text(front('Public names', about)+'\n'.join(parts), encoding='utf-8')
 
