@@ -31,9 +31,9 @@ def test_an_example_is_a_cell_that_calls():
     assert 'x = measure(space)' in found and '[A](a.ipynb)' in found and 'b.ipynb' not in found
 
 def test_complaints():
-    "A request that leaves the machine is one, a file of the site is none"
+    "A request that leaves the machine is one, what is at hand is none"
     def request(url): return dict(method='Network.requestWillBeSent', params=dict(request=dict(url=url)))
-    assert list(browser.complaints([request('https://fonts.example/a.css'), request('file:///a.css')]))==[
+    assert list(browser.complaints([request('https://fonts.example/a.css'), request('data:text/css,a')]))==[
         'asks the network for https://fonts.example/a.css']
 
 def test_no_browser_is_said(monkeypatch):
