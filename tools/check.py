@@ -79,11 +79,12 @@ def words():
     return [f'{where}: {m[0]}' for where,text in prose for m in banned.finditer(text)]
 
 def figures():
-    "Pictures without words for those who cannot see them"
+    "Pictures without words for those who cannot see them; words with a colon need quotes, or else they are not read"
     drawn = [(where, text) for where,text,cell in cells_of('code') if 'image/png' in json.dumps(cell['outputs'])]
     hidden = re.compile(r'^#\s*\|\s*include:\s*false', re.M)
+    words = re.compile(r'^(#\s*\|.*\n)*#\s*\|\s*fig-alt:\s*("[^"\n]+"|(?!.*: )[^"\n]+)$', re.M)
     return [f'{where}: give it a line `#| fig-alt: "..."`' for where,text in drawn
-            if not re.search(r'^(#\s*\|.*\n)*#\s*\|\s*fig-alt', text) and not hidden.search(text)]
+            if not words.match(text) and not hidden.search(text)]
 
 def worst(found, unit): return [f'{where}: {size} {unit}' for size,where in found[:5]]
 
