@@ -24,7 +24,7 @@ accross|adress\w*|arch?itec(?!t)\w*|beleiv\w+|calcualt\w+|choosen|definately|dep
 grafic\w*|heigth|independan\w+|langauge|lenght|neccess\w+|netowrk\w*|occured|occurence|paramter\w*|paremeter\w*|
 preformance|recieve\w*|refered|seperat\w+|sucess\w*|teh|thier|transfered|untill|usefull\w*|wich|wether|widht|writting|
 analyz\w+|behavior\w*|favor\w*|labeled|initializ\w+|modeling|normaliz\w+|optimiz\w+|regulariz\w+|standardiz\w+|
-(one|two|three|\d+) ((?!is|was|of|where|has|as|from|in|on|at|with|to|and|or|for|becomes)\w+ )?(?-i:a) (row|stage|layer|hop)"""
+(one|two|three|\d+) ((?!is|was|of|where|has|as|from|in|on|at|to|for)\w+ )?(?-i:a) (row|stage|layer|hop)"""
 banned = re.compile(rf'\b({banned.replace(chr(10), "")})\b', re.I)
 not_prose = re.compile(r'```.*?```|`[^`\n]*`|\]\([^)]*\)|\$[^$]*\$|https?:\S+|<[^>]+>', re.S)
 
