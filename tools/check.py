@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FunctionType
 from urllib.parse import unquote, urlsplit
 
+import browser
 from readme import directive, join, readme, root
 
 widest, tallest = 120, 25 # Characters of a code line, lines of an exported cell
@@ -16,6 +17,16 @@ exports = re.compile(r'^#\s*\|\s*export', re.M)
 # Traces of one machine: its folders, and where it gets packages from
 private = re.compile(r'(?<![\w+/.-])/(work|root|home/\w+|Users/\w+)/|/site-packages/|'
                      r'://(localhost|127\.0\.0\.1|[\w.-]+/simple\b)|file:///|artifactory|devpi')
+
+# Words that pages do without, and slips of spelling; the prose is in British English
+banned = r"""wanted|todo|fixme|obviously|utili[sz]e\w*|leverag\w+|state-of-the-art|cutting-edge|seamless\w*|blazing\w*|
+accross|adress\w*|arch?itec(?!t)\w*|beleiv\w+|calcualt\w+|choosen|definately|dependan\w+|existan\w+|explict\w*|
+grafic\w*|heigth|independan\w+|langauge|lenght|neccess\w+|netowrk\w*|occured|occurence|paramter\w*|paremeter\w*|
+preformance|recieve\w*|refered|seperat\w+|sucess\w*|teh|thier|transfered|untill|usefull\w*|wich|wether|widht|writting|
+analyz\w+|behavior\w*|favor\w*|labeled|initializ\w+|modeling|normaliz\w+|optimiz\w+|regulariz\w+|standardiz\w+|
+(one|two|three|\d+) ((?!is|was|of|where|has|as|from|in|on|at|to|for)\w+ )?(?-i:a) (row|stage|layer|hop)"""
+banned = re.compile(rf'\b({banned.replace(chr(10), "")})\b', re.I)
+not_prose = re.compile(r'```.*?```|`[^`\n]*`|\]\([^)]*\)|\$[^$]*\$|https?:\S+|<[^>]+>', re.S)
 
 def run(*cmd, cwd=root):
     "Run a command; whether it succeeded, and all that it printed"
@@ -45,8 +56,9 @@ def code():
             if not generated.search(text): yield str(name), text
 
 def long_lines():
-    "Code lines that are too wide, as (characters, where), widest first"
-    lines = [(len(o), f'{where} line {i}') for where,text in code() for i,o in enumerate(text.splitlines(), 1)]
+    "Code lines that are too wide, as (characters, where), widest first; what a directive says of a figure is prose"
+    lines = [(len(o), f'{where} line {i}') for where,text in code() for i,o in enumerate(text.splitlines(), 1)
+             if not o.startswith('#| fig-')]
     return sorted((o for o in lines if o[0]>widest), reverse=True)
 
 def long_cells():
@@ -54,6 +66,25 @@ def long_cells():
     exported = [(directive.sub('', text).strip(), where) for where,text in code() if exports.search(text)]
     cells = [(len(text.splitlines()), where) for text,where in exported]
     return sorted((o for o in cells if o[0]>tallest), reverse=True)
+
+def cells_of(kind):
+    "(where it stands, text, cell) of every cell of a kind on the pages"
+    for p in sorted((root/'nbs').glob('*.ipynb')):
+        for cell in json.loads(p.read_text(encoding='utf-8'))['cells']:
+            if cell['cell_type']==kind: yield f"{p.name} cell {cell.get('id')}", join(cell['source']), cell
+
+def words():
+    "Where the prose of pages has a word that is banned or misspelt"
+    prose = [(where, not_prose.sub(' ', text)) for where,text,_ in cells_of('markdown')]
+    return [f'{where}: {m[0]}' for where,text in prose for m in banned.finditer(text)]
+
+def figures():
+    "Pictures without words for those who cannot see them; words with a colon need quotes, or else they are not read"
+    drawn = [(where, text) for where,text,cell in cells_of('code') if 'image/png' in json.dumps(cell['outputs'])]
+    hidden = re.compile(r'^#\s*\|\s*include:\s*false', re.M)
+    words = re.compile(r'^(#\s*\|.*\n)*#\s*\|\s*fig-alt:\s*("[^"\n]+"|(?!.*: )[^"\n]+)$', re.M)
+    return [f'{where}: give it a line `#| fig-alt: "..."`' for where,text in drawn
+            if not words.match(text) and not hidden.search(text)]
 
 def worst(found, unit): return [f'{where}: {size} {unit}' for size,where in found[:5]]
 
@@ -123,10 +154,16 @@ def links():
     refs += [(site/'search.json', 'a', o['href']) for o in hits]
     bad = [f'{p.name}: {tag} {ref} {why}' for p,tag,ref in refs if (why := broken(p, tag, ref, pages(), site))]
     shown = {o for tag,o in pages()[site/'index.html'].refs if tag=='a'}
-    bad += [f'{p.name} is not in the sidebar' for p in pages() if p.name not in shown]
+    bad += [f'{p.name} is not in the sidebar' for p in pages() if p.name not in {'404.html', *shown}]
     elsewhere = re.compile(r'(@import|url\()\s*["\']?https?:')
     styles = [p for p in site.rglob('*.css') if elsewhere.search(p.read_text(encoding='utf-8'))]
     return bad+[f'{p.name}: loads from the network' for p in styles]
+
+def seen():
+    "What a browser finds wrong with the pages; a sentence says what was not checked"
+    found, skipped = browser.check() if pages() else ([], 'there is no site: pages were not looked at')
+    if skipped: print(f'skip {skipped}')
+    return found
 
 def entries():
     "The public methods of the classes that users drive which have no entry on the site"
@@ -169,6 +206,8 @@ def main():
     res = [timed('modules equal their notebooks', changed, 'nbdev-export', 'autobuild/**/*.py'),
            timed('notebooks are clean', changed, 'nbdev-clean', 'nbs/*.ipynb'),
            timed('README.md equals index.ipynb', current),
+           timed('no banned word and no known slip', words),
+           timed('every figure has words', figures),
            timed(f'{len(lines)} code lines over {widest} characters', worst, lines, 'characters'),
            timed(f'{len(cells)} exported cells over {tallest} lines', worst, cells, 'lines')]
     with ThreadPoolExecutor(2) as pool:
@@ -177,6 +216,7 @@ def main():
     passed, failed = tests.result()
     res += [timed('the site builds', site), timed('the links of the site lead somewhere', links),
             timed('the site documents every public method', entries),
+            timed('a browser shows every page whole', seen),
             timed('no file and no page names one machine', traces)]
     passed, failed = passed+sum(res), failed+len(res)-sum(res)
     print(f'{time.time()-start:.0f}s altogether')

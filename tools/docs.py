@@ -1,4 +1,4 @@
-"""Build the site into `_docs` without Quarto or a network.
+"""Build the site into `_docs` without Quarto or a network. With `SITE_URL=https://...`, a sitemap is written too.
 
 nbdev prepares the notebooks, smalldocs renders them, math-core sets the maths. What a notebook exports has its entry
 (name, signature, comments, docstring) where its cell stands: functions, classes, and each method with `@patch`.
@@ -21,7 +21,7 @@ from nbdev.process import Processor
 from smalldocs.config import load
 from smalldocs.site import Site
 
-import autobuild
+import autobuild, pages
 
 tex = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]]</span>', re.S)
 fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
@@ -29,7 +29,10 @@ fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
 plain = [(r'(?<=\w)\._\w+(?=\.)', ''), (r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'),
          (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
          (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
-expected = re.compile(r'html-math-method is ignored|output-file is not read') # Both are done here
+# nbdev links a name to the function of that name; these names are words of other things far more often
+words = 'fit|evaluate|modules|construct|demo|main|candidates|verdict|context'
+unlinked = re.compile(rf'<a href="[a-z_]*\.html#(?:_\w+|{words})">(<code>[^<]*</code>)</a>')
+expected = re.compile(r'html-math-method is ignored|output-file is not read|filters') # All are done here
 
 def name_types(f):
     "Let types in quotes (their library is imported late) stand as they are written, since nothing can evaluate them"
@@ -101,6 +104,13 @@ def typeset(text):
         return f'{m[1]}{drawn}</span>'
     return tex.sub(mathml, text)
 
+def lead(text):
+    "Entries before the first section of a page become sections, so that no level of headings is left out"
+    head, main, body = text.partition('<main')
+    until = body.find('<h2')
+    first, rest = (body, '') if until<0 else (body[:until], body[until:])
+    return head+main+re.sub(r'<(/?)h3\b', r'<\1h2', first)+rest
+
 def rewrite(files, f):
     for p in files: p.write_text(f(p.read_text(encoding='utf-8')), encoding='utf-8')
 
@@ -109,12 +119,15 @@ def build():
     os.chdir(root)
     nbdev.serve.FilterDefaults = Processors
     staged = nbdev.serve.proc_nbs(n_workers=0, force=True)
-    site = NbdevSite(load(staged), quiet=True)
+    pages.write(staged, Entry)
+    project = load(staged)
+    if address := os.environ.get('SITE_URL'): project.website['site-url'] = address # A sitemap needs it
+    site = NbdevSite(project, quiet=True)
     site.build()
     names = Counter(str(p.out) for p in site.pages.values())
     twice = [o for o,n in names.items() if n>1]
     if twice: sys.exit(f"{', '.join(twice)}: two notebooks make this page, since a page's name leaves out the number")
-    rewrite(site.out.rglob('*.html'), typeset)
+    rewrite(site.out.rglob('*.html'), lambda text: unlinked.sub(r'\1', lead(typeset(text))))
     rewrite(site.out.rglob('*.css'), lambda t: fonts.sub('', t))
     index = (site.out/'search.json').read_text(encoding='utf-8') # In the script, or else search would need a web server
     fetch, found = 'await fetch(offset + "search.json")', f'{{json: () => {index}}}'
