@@ -333,6 +333,7 @@ def find_equations(
     said = []
     if prefer is not None: members, said = _agreeing(members, *prefer)
     task = _Task(labels, held_out, predicted, signs, each, budget and read_budget(budget, signs), seed)
+    if budget: members = task.within(members)
     chosen = choose(equation_values(members.equation, task.table), members.hard.to_numpy(), task.truths(0), task.known,
                     task.corner, n, each)
     table = task.judged(members.iloc[chosen].reset_index(drop=True))
@@ -362,6 +363,7 @@ class _Task:
         self.labels, self.held_out = labels[self.names].to_numpy(float), held_out[self.names].to_numpy(float)
         self.predicted = None if predicted is None else predicted[self.names].to_numpy(float)
         self.corner = (self.labels*self.signs).min(0)
+        self.limited = [self.names.index(name) for name in limits or {}]
         for name,limit in (limits or {}).items():
             self.corner[self.names.index(name)] = limit*signs[name]
         self.table = pd.DataFrame(self.held_out if predicted is None else self.predicted, columns=self.names)
@@ -374,6 +376,16 @@ class _Task:
         if self.predicted is None: return self.labels[None]*self.signs
         drawn = likely_values(self.predicted, self.held_out, self.labels, seed=[self.seed, purpose])
         return drawn*self.signs
+
+    def keeps(self, purpose):
+        "(n,) how likely each network is to keep the budget"
+        return (self.truths(purpose)>=self.corner)[...,self.limited].all(-1).mean(0)
+
+    def within(self, members):
+        "The members whose picks should keep the budget"
+        best = np.argsort(-equation_values(members.equation, self.table), axis=1, kind='stable')[:,:self.each]
+        share = self.keeps(0)[best].mean(1)
+        return members[share>=min(.8, share.max())].reset_index(drop=True)
 
     def reached(self, truths, picked):
         "(draws,) share of the labelled networks' hypervolume that these, with those picked, dominate"
@@ -422,15 +434,19 @@ def sweep_values(
 def _with_sentences(table, task, n, said):
     "The table, with what there is to say of it in `attrs`"
     truths, equations = task.truths(1), list(table.equation)
-    ours = task.reached(truths, pick(equation_values(equations, task.table), task.each))
+    picked = pick(equation_values(equations, task.table), task.each)
+    if task.limited:
+        said = [*said, f'{task.keeps(1)[np.concatenate(picked)].mean():.0%} of the picks should keep the budget.']
+    ours = task.reached(truths, picked)
     sums = sweep_values(task.table.to_numpy()*task.signs, task.labels.std(0), len(equations))
     theirs = task.reached(truths, pick(sums, task.each))
     gain = ours-theirs
     error = gain.std(ddof=1)/math.sqrt(len(gain)) if len(gain)>1 else 0.
     as_well = bool(gain.mean()<=2*error)
     verdict = 'A linear sweep would do as well' if as_well else 'A linear sweep would do less'
-    said = [*_landing(table, task.names), *said, f'{verdict}: {len(equations)} weights reach {theirs.mean():.3f} of the '
-            f'labelled hypervolume, the equations {ours.mean():.3f}.']
+    compared = (f'{len(equations)} weights reach {theirs.mean():.3f} of the labelled hypervolume, '
+                f'equations {ours.mean():.3f}')
+    said = [*_landing(table, task.names), *said, f'{verdict}: {compared}.']
     if len(equations)<n: said.append(f'Only {len(equations)} of {n} equations pick different networks.')
     table.attrs = dict(text='\n'.join(said), sweep=float(theirs.mean()), sweep_does_as_well=as_well)
     return table
