@@ -329,11 +329,11 @@ def find_equations(
     "Equations that pick complementary networks, the most useful first"
     signs = read_objectives(objectives, list(labels))
     _check_values(labels[list(signs)])
-    members = family(labels, signs, rate and read_rate(rate, list(signs)))
-    said = []
+    members = family(labels, signs, None if rate is None else read_rate(rate, list(signs)))
+    limits, said = None if budget is None else read_budget(budget, signs), []
     if prefer is not None: members, said = _agreeing(members, *prefer)
-    task = _Task(labels, held_out, predicted, signs, each, budget and read_budget(budget, signs), seed)
-    if budget: members = task.within(members)
+    task = _Task(labels, held_out, predicted, signs, each, limits, seed)
+    if limits: members = task.within(members)
     chosen = choose(equation_values(members.equation, task.table), members.hard.to_numpy(), task.truths(0), task.known,
                     task.corner, n, each)
     table = task.judged(members.iloc[chosen].reset_index(drop=True))

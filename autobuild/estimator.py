@@ -675,13 +675,13 @@ def _quick_model(self:AutoBuild, name):
 # %% ../nbs/90_estimator.ipynb #e9000003
 @patch
 def _answers(self:AutoBuild, prefer):
-    "The architectures of answers, checked: those preferred, and the others"
+    "The architectures of answers, checked: those preferred, and the others; None where nothing is answered"
     if not isinstance(prefer, (list, tuple)) or not all(isinstance(o, (list, tuple)) and len(o)==2 for o in prefer):
         raise ValueError("prefer is a list of pairs of architectures, the one you would rather have first, such as "
                          f"[(a, b), (c, d)], not {prefer!r:.100}")
     pairs = [tuple(map(self.space.check, pair)) for pair in prefer]
     check_preferences([(str(better), str(worse)) for better,worse in pairs])
-    return zip(*pairs)
+    return list(zip(*pairs)) or None
 
 @patch
 def _to_pick_from(self:AutoBuild, over, most=2000):
@@ -707,14 +707,14 @@ def equations(self:AutoBuild,
     self.predictor # Raises where there is no fit yet
     n, each = check_number('n', n, 1, 100, whole=True), check_number('each', each, 1, 1000, whole=True)
     names = list(read_objectives(objectives, list(dict.fromkeys([*self.train.quantities, *self.train.metrics]))))
-    answers = self._answers(prefer) if prefer else None
+    answers = None if prefer is None else self._answers(prefer)
     models = {name: self._quick_model(name) for name in names}
     labels, held_out = (pd.DataFrame({name: model[i] for name,model in models.items()}) for i in (0, 1))
     def predicted(archs): return pd.DataFrame({name: model[2](archs) for name,model in models.items()}, dtype=float)
     archs = self._to_pick_from(over)
     prefer = answers and tuple(map(predicted, map(list, answers)))
-    return find_equations(labels, held_out, archs and predicted(archs), objectives, n, each, rate, budget, prefer,
-                          self.seed)
+    pool = None if archs is None else predicted(archs)
+    return find_equations(labels, held_out, pool, objectives, n, each, rate, budget, prefer, self.seed)
 
 # %% ../nbs/90_estimator.ipynb #5d7e2f61
 @patch

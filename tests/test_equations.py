@@ -1,4 +1,6 @@
 "The doors of `AutoBuild.equations`, and what its equations promise."
+from functools import cache
+
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 
@@ -21,6 +23,13 @@ words = ['accuracy', '-latency', 'params', '-params', 'predicted', '1 accuracy =
          'latency < 9', 'latency > 1', 'accuracy > 1 and latency < 20', '', '=']
 values = st.one_of(odd, st.sampled_from(words), st.lists(st.sampled_from([*words, None, 3]), max_size=5))
 usual = dict(objectives=both, n=1, each=3, rate=None, budget=None, prefer=None, over=None)
+
+@pytest.fixture(scope='module', autouse=True)
+def fitted_once():
+    "Each column's quick model is fitted once for all tests"
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(AutoBuild, '_quick_model', cache(AutoBuild._quick_model))
+        yield
 
 @given(st.sampled_from(list(usual)), values)
 @settings(max_examples=150)
