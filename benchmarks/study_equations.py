@@ -1,6 +1,6 @@
 """Do equations that are found automatically pick better trade-offs than equations made by hand, and than sweeps?
 
-    python benchmarks/study_equations.py 20    # draws; writes results/study_equations.csv and study_equations_found.csv
+    python benchmarks/study_equations.py 12    # draws; writes results/study_equations.csv and study_equations_found.csv
 
 Each draw labels 100 networks (60 of the panoptic task); the rest of the pool judges. Every method gets the same
 predictions, by the polynomial alone, and picks the same number of networks in all. A draw that is written is not done
@@ -242,7 +242,7 @@ def run_draw(source:Source, data, draw:int):
     append_table(out, scores)
 
 if __name__=='__main__':
-    draws, known = int(sys.argv[1]) if len(sys.argv)>1 else 20, done(out, 'task', 'draw')
+    draws, known = int(sys.argv[1]) if len(sys.argv)>1 else 12, done(out, 'task', 'draw')
     loaded = {source.name: (source, read_source(source)) for source in sources}
     for draw in range(first_draw, first_draw+draws):
         for name,(source,data) in loaded.items():
