@@ -35,6 +35,7 @@ def read_objectives(
     raise TargetError("an equation weighs two to four objectives against each other, such as ['accuracy', '-latency'], "
                       f"not {list(objectives)!r:.100}")
 
+# %% ../nbs/83_equations.ipynb #83000040
 def check_column(
     name:str, # A column that someone named
     known:list, # Columns that there are
@@ -161,6 +162,7 @@ def family(
     table = pd.DataFrame(rows, columns=['equation', 'weight', 'hard']).sort_values('hard', kind='stable')
     return table.drop_duplicates('equation', ignore_index=True)
 
+# %% ../nbs/83_equations.ipynb #83000041
 def _with_worth(worth, columns, signs, middle, highest, positive):
     "Yields (equation, how hard to read) of all that have these worths at the middle"
     forms = _firsts(columns[0], middle[0], highest[0], positive[0] and signs[0]>0)
@@ -262,6 +264,7 @@ def choose(
         chosen.append(left.pop(found))
     return chosen
 
+# %% ../nbs/83_equations.ipynb #83000042
 def _plainest(reached, hard):
     "Which row of (equations, draws) is easiest to read among those within one standard error of the best"
     mean = reached.mean(1)
@@ -377,19 +380,23 @@ class _Task:
         drawn = likely_values(self.predicted, self.held_out, self.labels, seed=[self.seed, purpose])
         return drawn*self.signs
 
-    def keeps(self, purpose):
-        "(n,) how likely each network is to keep the budget"
-        return (self.truths(purpose)>=self.corner)[...,self.limited].all(-1).mean(0)
+# %% ../nbs/83_equations.ipynb #83000044
+@patch
+def keeps(self:_Task, purpose):
+    "(n,) how likely each network is to keep the budget"
+    return (self.truths(purpose)>=self.corner)[...,self.limited].all(-1).mean(0)
 
-    def within(self, members):
-        "The members whose picks should keep the budget"
-        best = np.argsort(-equation_values(members.equation, self.table), axis=1, kind='stable')[:,:self.each]
-        share = self.keeps(0)[best].mean(1)
-        return members[share>=min(.8, share.max())].reset_index(drop=True)
+@patch
+def within(self:_Task, members):
+    "The members whose picks should keep the budget"
+    best = np.argsort(-equation_values(members.equation, self.table), axis=1, kind='stable')[:,:self.each]
+    share = self.keeps(0)[best].mean(1)
+    return members[share>=min(.8, share.max())].reset_index(drop=True)
 
-    def reached(self, truths, picked):
-        "(draws,) share of the labelled networks' hypervolume that these, with those picked, dominate"
-        return volumes(truths, self.known, self.corner, np.concatenate(picked))/self.unit
+@patch
+def reached(self:_Task, truths, picked):
+    "(draws,) share of the labelled networks' hypervolume that these, with those picked, dominate"
+    return volumes(truths, self.known, self.corner, np.concatenate(picked))/self.unit
 
 # %% ../nbs/83_equations.ipynb #83000034
 @patch
@@ -431,6 +438,7 @@ def sweep_values(
     inside = (grid*parts+1)/(parts+count) # No weight is 0
     return inside[np.linspace(0, len(grid)-1, n).round().astype(int)]@(table/spreads).T
 
+# %% ../nbs/83_equations.ipynb #83000043
 def _with_sentences(table, task, n, said):
     "The table, with what there is to say of it in `attrs`"
     truths, equations = task.truths(1), list(table.equation)
@@ -451,6 +459,7 @@ def _with_sentences(table, task, n, said):
     table.attrs = dict(text='\n'.join(said), sweep=float(theirs.mean()), sweep_does_as_well=as_well)
     return table
 
+# %% ../nbs/83_equations.ipynb #83000045
 def _landing(table, names):
     "A line for each equation: where it lands"
     for i,row in enumerate(table.to_dict('records'), 1):
