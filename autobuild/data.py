@@ -283,7 +283,7 @@ def metrics(self:LabelledData) -> list: # Column names
 
 @patch
 def target(self:LabelledData,
-    text:str|Expression, # A column's name, or a formula over columns; a higher value is better
+    text:str|Expression, # A column's name, or a formula over columns and quantities; a higher value is better
 ) -> np.ndarray: # One float64 per row, all finite
     "The label of every row"
     if len(self)<3: raise DataError(f"target {str(text)!r} has {len(self)} labels; at least 3 are needed")
@@ -291,6 +291,8 @@ def target(self:LabelledData,
     if isinstance(text, str) and text in table: used, values = [text], _numbers(self, text)
     else:
         formula = text if isinstance(text, Expression) else Expression(text)
+        computed = [k for k in self.quantities if k in formula.columns and k not in table]
+        if computed: return self.with_columns(**{k: self.quantities[k](self.archs) for k in computed}).target(text)
         known = [k for k in table if k in self.metrics or k in formula.columns]
         used, values = formula.columns, formula({k: _numbers(self, k) for k in known})
     _check_finite(self, str(text), used, values)

@@ -652,6 +652,70 @@ def reduced_space(self:AutoBuild,
             rows.append(dict(stage=stage, layers=len(config['layers']), module=str(Architecture([config]))))
     return pd.DataFrame(rows)
 
+# %% ../nbs/90_estimator.ipynb #e9000002
+from .equations import check_preferences, find_equations, read_objectives
+from .polynomial import fit_polynomial
+
+@patch
+def _quick_model(self:AutoBuild, name):
+    "(labels, held-out predictions of the distinct training networks, a function of networks) of one column"
+    quantity = self.train.quantities.get(name)
+    if quantity is not None:
+        values = np.asarray(quantity(self._distinct_archs), float)
+        return values, values, quantity
+    archs, labels, _ = _distinct(self.train, self.train.target(name))
+    if labels.min()==labels.max(): return labels, labels, lambda archs: np.full(len(archs), labels[0])
+    warp, encoder, terms = Warp.fit(labels), self.predictor.encoder, self.predictor.terms
+    count = len(labels)
+    folds = np.array_split(np.random.default_rng(self.seed).permutation(count), min(10, count))
+    polynomial, held_out = fit_polynomial(terms, terms(encoder(archs)), warp.warp(labels), folds, self.seed)
+    def predict(archs): return warp.unwarp(polynomial(terms(encoder(archs)))).cpu().numpy()
+    return labels, warp.unwarp(torch.as_tensor(held_out)).numpy(), predict
+
+# %% ../nbs/90_estimator.ipynb #e9000003
+@patch
+def _answers(self:AutoBuild, prefer):
+    "The architectures of answers, checked: those preferred, and the others; None where nothing is answered"
+    if not isinstance(prefer, (list, tuple)) or not all(isinstance(o, (list, tuple)) and len(o)==2 for o in prefer):
+        raise ValueError("prefer is a list of pairs of architectures, the one you would rather have first, such as "
+                         f"[(a, b), (c, d)], not {prefer!r:.100}")
+    pairs = [tuple(map(self.space.check, pair)) for pair in prefer]
+    check_preferences([(str(better), str(worse)) for better,worse in pairs])
+    return list(zip(*pairs)) or None
+
+@patch
+def _to_pick_from(self:AutoBuild, over, most=2000):
+    "Networks that are not labelled; None where there are none"
+    if over is not None: found = self._archs(over)
+    elif not getattr(self.space, 'can_build', True): return None
+    else: found = self.space.sample(most, self.seed, distinct=False)
+    known = set(self._distinct_archs)
+    return [arch for arch in dict.fromkeys(found) if arch not in known] or None
+
+# %% ../nbs/90_estimator.ipynb #e9000004
+@patch
+def equations(self:AutoBuild,
+    objectives:list, # Two to four labelled columns or quantities; a minus in front of those that should be small
+    n:int=4, # How many equations
+    each:int=10, # Networks that each picks
+    rate:str|None=None, # What objectives are worth to you, such as `1 accuracy = 2 latency`
+    budget:str|None=None, # Limits such as `latency < 20`; what lies beyond counts nothing
+    prefer:list|None=None, # Pairs of architectures, the one you would rather have first
+    over:LabelledData|list|None=None, # Networks to pick from; None draws 2,000 of the space
+) -> pd.DataFrame: # equation, weight, (low, high) of each objective, hypervolume, adds, held_out; attrs: text
+    "Target equations whose picks complement each other (see [Equations](83_equations.ipynb)); raises ValueError"
+    self.predictor # Raises where there is no fit yet
+    n, each = check_number('n', n, 1, 100, whole=True), check_number('each', each, 1, 1000, whole=True)
+    names = list(read_objectives(objectives, list(dict.fromkeys([*self.train.quantities, *self.train.metrics]))))
+    answers = None if prefer is None else self._answers(prefer)
+    models = {name: self._quick_model(name) for name in names}
+    labels, held_out = (pd.DataFrame({name: model[i] for name,model in models.items()}) for i in (0, 1))
+    def predicted(archs): return pd.DataFrame({name: model[2](archs) for name,model in models.items()}, dtype=float)
+    archs = self._to_pick_from(over)
+    prefer = answers and tuple(map(predicted, map(list, answers)))
+    pool = None if archs is None else predicted(archs)
+    return find_equations(labels, held_out, pool, objectives, n, each, rate, budget, prefer, self.seed)
+
 # %% ../nbs/90_estimator.ipynb #5d7e2f61
 @patch
 def mine(self:AutoBuild,
