@@ -61,9 +61,10 @@ class Builder(Finder):
 def values(self:Finder,
     name:str, # A column
     archs:list, # Networks
-) -> np.ndarray: # (n,) float64
+) -> np.ndarray: # (n,) float64, or objects where they are words
     "A column's value of some networks"
-    return np.asarray(self.columns[name].values(archs), float)
+    found = np.asarray(self.columns[name].values(archs))
+    return found if found.dtype.kind in 'OUS' else found.astype(float) # A feature may hold words
 
 # %% ../nbs/86_builder.ipynb #49190c93
 @patch
@@ -105,7 +106,7 @@ def drawn_values(self:Finder,
 @patch
 def _values_of_drawn(self:Finder, name): return self.values(name, self.drawn())
 
-# %% ../nbs/86_builder.ipynb #244fc3f7
+# %% ../nbs/86_builder.ipynb #92116fb6
 @dataclass(frozen=True)
 class Demand:
     "A condition, and limits that are at least as strict as those that it states"
@@ -117,16 +118,22 @@ class Demand:
         "The columns that it takes to know whether the demand is met"
         return self.condition.columns
 
+    @property
+    def parts(self) -> list: # `Condition`s
+        "What must hold all at once"
+        return getattr(self.condition, 'parts', [self.condition])
+
     def __call__(self,
         columns:Mapping, # Column -> (n,) numbers
     ) -> np.ndarray: # (n,) booleans
         "Which networks meet the condition, and the limits too"
         met = self.condition(columns)
         for name,limits in self.limits.items():
-            for op,number in limits: met = met & (columns[name]<=number if op=='<' else columns[name]>=number)
+            for op,number in limits:
+                if op!='=': met = met & (columns[name]<=number if op=='<' else columns[name]>=number)
         return met
 
-# %% ../nbs/86_builder.ipynb #227a6424
+# %% ../nbs/86_builder.ipynb #e173b86a
 @patch
 def kept(self:Finder,
     nets:list|Candidates, # Networks
@@ -136,7 +143,7 @@ def kept(self:Finder,
     if condition is None or not len(nets): return np.ones(len(nets), bool)
     return condition({name: self.values(name, nets) for name in condition.columns})
 
-# %% ../nbs/86_builder.ipynb #ca039db2
+# %% ../nbs/86_builder.ipynb #b77d6b8f
 @patch
 def recalled(self:Finder,
     name:str, # A column
@@ -161,18 +168,20 @@ def violations(self:Finder,
     for name,limits in condition.limits.items():
         spread = np.nanstd(self.drawn_values(name)) or 1.
         for op,number in limits:
-            lacking = columns[name]-number if op=='<' else number-columns[name]
-            total += np.maximum(lacking, 0)/spread
-    return total+.1*~condition(columns)
+            over = (columns[name]-number)/spread
+            lacking = np.maximum(over, 0) if op=='<' else np.maximum(-over, 0) if op=='>' else abs(over)
+            total += np.nan_to_num(lacking, nan=1.) # What a network lacks is missing
+    unmet = sum(~part(columns) for part in getattr(condition, 'parts', [condition]))
+    return total+.1*unmet+.1*~condition(columns)
 
-# %% ../nbs/86_builder.ipynb #d20f1c40
+# %% ../nbs/86_builder.ipynb #61882e77
 def _named(objective):
     "(sign, name) of an objective; a minus means that small is good"
     return (-1, objective[1:]) if objective.startswith('-') else (1, objective)
 
 @patch
 def search(self:Finder,
-    names:str|list, # The column to maximise; of several, signed by a minus where small is good, a front
+    names:str|list, # The column to maximise; or several for a front, a minus in front of those that should be small
     n:int, # How many networks to find
     condition:Condition|Demand|None=None, # What they have to meet
     start:list=(), # Networks to begin with, beside random ones
@@ -408,7 +417,29 @@ def _as_candidates(space, items):
     numbers = np.array([numbers for numbers,_ in items]).reshape(len(items), len(space.stages))
     return Candidates(space, numbers, np.array([choice for _,choice in items], int))
 
+# %% ../nbs/86_builder.ipynb #866629af
+@patch
+def estimated(self:Builder,
+    name:str, # A column
+    archs:list, # Networks of the space
+) -> np.ndarray: # (n,)
+    "The estimate of networks; of one with a continuous feature between its steps, its value"
+    found = [next(iter(self.numbers_of([arch])), None) for arch in archs]
+    out, some = np.empty(len(archs)), [i for i,numbers in enumerate(found) if numbers is not None]
+    if some: out[some] = self.estimate(name, _as_candidates(self.space, [found[i] for i in some]))
+    rest = [i for i,numbers in enumerate(found) if numbers is None]
+    if rest: out[rest] = self.values(name, [archs[i] for i in rest])
+    return out
+
 # %% ../nbs/86_builder.ipynb #a2736e9d
+@patch
+def _guiding(self:Builder, condition, skip):
+    "Those limits of a condition that may guide: from above or below, and on no feature of networks"
+    feature = getattr(self.space, 'reference', lambda name: None)
+    limits = condition.limits if condition else {}
+    some = {k: [o for o in v if o[0]!='='] for k,v in limits.items() if k not in skip and feature(k) is None}
+    return {name: stated for name,stated in some.items() if stated}
+
 @patch
 def best(self:Builder,
     name:str, # The column to maximise
@@ -420,8 +451,7 @@ def best(self:Builder,
 ) -> tuple: # (Candidates, (n,) estimates, how many were looked at)
     "The best networks by estimate that meet a condition, or random ones where estimates lead to none"
     found, looked = {}, 0
-    limits = {k: v for k,v in condition.limits.items() if k!=name and k not in skip} if condition else {}
-    guides = self.guides(limits)
+    guides = self.guides(self._guiding(condition, (name, *skip)))
     for guide in guides:
         few = tries if guide is guides[-1] else 2*pool # Before a stricter guide is tried where this one leads to little
         looked += self._follow(guide, name, condition, known, found, pool, tries//len(guides), few)
