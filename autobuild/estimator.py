@@ -451,7 +451,7 @@ def module_scores(self:AutoBuild,
     if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
     return self._scores[key]
 
-# %% ../nbs/90_estimator.ipynb #0588865b
+# %% ../nbs/90_estimator.ipynb #235751c7
 @patch
 def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
@@ -474,7 +474,7 @@ def _search_modules(self:AutoBuild, stage, top, readout, progress):
     order = _in_order(scores.mean(0), top)
     return [found[i] for i in order], scores[:,order], len(search.pool.archs)
 
-# %% ../nbs/90_estimator.ipynb #beab8475
+# %% ../nbs/90_estimator.ipynb #310be0ca
 @patch
 def _run(self:AutoBuild, search, progress):
     "A search at its end; a bar shows what it may take where it lasts"
@@ -566,7 +566,7 @@ def _builder(self:AutoBuild, progress):
         self._builders[self.readout] = made
     return self._builders[self.readout]
 
-# %% ../nbs/90_estimator.ipynb #60a7e47c
+# %% ../nbs/90_estimator.ipynb #0011670b
 def _moved(predictor, values, step):
     "Values in label units, moved by a step on the label scale"
     warp = predictor.warp
@@ -581,7 +581,7 @@ def _margin(predictor, sure):
     if rank<1: return 0.
     return float(errors[rank-1]) if rank<=len(errors) else None
 
-# %% ../nbs/90_estimator.ipynb #2d0638c6
+# %% ../nbs/90_estimator.ipynb #52f11a26
 @patch
 def _margins(self:AutoBuild, condition, sure):
     "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
@@ -664,25 +664,23 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #b290ed0d
+# %% ../nbs/90_estimator.ipynb #5b8abe1b
 @patch
-def _needs_search(self:AutoBuild, finder, condition, found, n):
-    "Whether joined modules are not enough"
+def _needs_search(self:AutoBuild, finder, condition):
+    "Whether joined modules are not enough, whatever they give"
     if not isinstance(finder, Builder): return True
     if condition is None: return False
-    others = [name for name in condition.columns if name not in ('predicted', str(self.target))]
-    exact = len(others)==1 and finder.exact(others[0])
-    return found<n or not exact
+    return len([name for name in condition.columns if name not in ('predicted', str(self.target))])>1
 
 @patch
 def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
     "(networks that meet a condition, how many were looked at, the search or None)"
-    nets, looked, known = [], 0, self._distinct_archs
+    nets, looked, known, needed = [], 0, self._distinct_archs, self._needs_search(finder, condition)
     if isinstance(finder, Builder):
-        numbers = finder.numbers_of(known)
-        found, _, looked = finder.best('predicted', pool, condition, numbers, tries, skip=(str(self.target),))
+        numbers, few = finder.numbers_of(known), min(tries, 10*pool) if needed else tries
+        found, _, looked = finder.best('predicted', pool, condition, numbers, few, skip=(str(self.target),))
         nets = list(found)
-    if not self._needs_search(finder, condition, len(nets), n): return nets, looked, None
+    if not needed and (condition is None or len(nets)>=n): return nets, looked, None
     search = self._run(finder.search('predicted', n, condition, [*nets, *known], known, tries), progress)
     found = search.found()
     nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
@@ -763,7 +761,7 @@ def construct_front(self:AutoBuild,
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self._front_table(finder, kept, objectives)
 
-# %% ../nbs/90_estimator.ipynb #5d42b255
+# %% ../nbs/90_estimator.ipynb #a190510e
 @patch
 def _front_table(self:AutoBuild, finder, archs, objectives):
     "Networks with their objectives, and which of them no other dominates"
