@@ -452,6 +452,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator.AutoBuild._restore': ( 'estimator.html#autobuild._restore',
                                                                                  'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._run': ('estimator.html#autobuild._run', 'autobuild/estimator.py'),
+                                     'autobuild.estimator.AutoBuild._scored': ( 'estimator.html#autobuild._scored',
+                                                                                'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._search_modules': ( 'estimator.html#autobuild._search_modules',
                                                                                         'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._set': ('estimator.html#autobuild._set', 'autobuild/estimator.py'),

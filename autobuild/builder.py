@@ -45,6 +45,7 @@ class Finder:
         if key not in self._made: self._made[key] = make(*about)
         return self._made[key]
 
+# %% ../nbs/86_builder.ipynb #c35aceee
 class Builder(Finder):
     "Builds networks of one space from columns and from its modules"
     def __init__(self,
@@ -88,6 +89,7 @@ def _draw(self:Builder, n):
             numbers[rows,u] = _random_modules(rng, modules, subset, len(rows))
     return Candidates(self.space, numbers, rng.integers(0, len(self.space.network_choices), n))
 
+# %% ../nbs/86_builder.ipynb #db7f6004
 def _random_modules(rng, modules, subset, n):
     "The numbers of `n` modules out of a subset of a stage's modules: first a topology, then a module of it"
     ends = np.searchsorted(subset, modules.starts)
@@ -106,7 +108,7 @@ def drawn_values(self:Finder,
 @patch
 def _values_of_drawn(self:Finder, name): return self.values(name, self.drawn())
 
-# %% ../nbs/86_builder.ipynb #92116fb6
+# %% ../nbs/86_builder.ipynb #333a21ee
 @dataclass(frozen=True)
 class Demand:
     "A condition, and limits that are at least as strict as those that it states"
@@ -133,7 +135,7 @@ class Demand:
                 if op!='=': met = met & (columns[name]<=number if op=='<' else columns[name]>=number)
         return met
 
-# %% ../nbs/86_builder.ipynb #e173b86a
+# %% ../nbs/86_builder.ipynb #4f641099
 @patch
 def kept(self:Finder,
     nets:list|Candidates, # Networks
@@ -143,7 +145,7 @@ def kept(self:Finder,
     if condition is None or not len(nets): return np.ones(len(nets), bool)
     return condition({name: self.values(name, nets) for name in condition.columns})
 
-# %% ../nbs/86_builder.ipynb #b77d6b8f
+# %% ../nbs/86_builder.ipynb #d2f73af5
 @patch
 def recalled(self:Finder,
     name:str, # A column
@@ -158,6 +160,7 @@ def recalled(self:Finder,
     if fresh: memo.update(zip(fresh, self.values(name, fresh)))
     return np.array([memo[arch] for arch in archs])
 
+# %% ../nbs/86_builder.ipynb #15e42771
 @patch
 def violations(self:Finder,
     condition:Condition|Demand, # What networks have to meet
@@ -174,7 +177,7 @@ def violations(self:Finder,
     unmet = sum(~part(columns) for part in getattr(condition, 'parts', [condition]))
     return total+.1*unmet+.1*~condition(columns)
 
-# %% ../nbs/86_builder.ipynb #61882e77
+# %% ../nbs/86_builder.ipynb #db2bc206
 def _named(objective):
     "(sign, name) of an objective; a minus means that small is good"
     return (-1, objective[1:]) if objective.startswith('-') else (1, objective)
@@ -417,7 +420,7 @@ def _as_candidates(space, items):
     numbers = np.array([numbers for numbers,_ in items]).reshape(len(items), len(space.stages))
     return Candidates(space, numbers, np.array([choice for _,choice in items], int))
 
-# %% ../nbs/86_builder.ipynb #866629af
+# %% ../nbs/86_builder.ipynb #83b2c317
 @patch
 def estimated(self:Builder,
     name:str, # A column
@@ -440,6 +443,7 @@ def _guiding(self:Builder, condition, skip):
     some = {k: [o for o in v if o[0]!='='] for k,v in limits.items() if k not in skip and feature(k) is None}
     return {name: stated for name,stated in some.items() if stated}
 
+# %% ../nbs/86_builder.ipynb #6d84b63b
 @patch
 def best(self:Builder,
     name:str, # The column to maximise

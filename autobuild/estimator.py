@@ -25,7 +25,7 @@ from .fidelity import fidelity, measured_drops, swap_scores
 from .forest import Forest
 from .fronts import on_front
 from .graphs.graph_spaces import GraphSpace
-from .importance import block_profile, feature_scores, module_scores, node_scores, standalone
+from .importance import block_profile, feature_scores, module_scores, node_scores, score_parts, standalone
 from .mining import mine_modules
 from .normalization import Shift, label_moments
 from .polynomial import Polynomial, Terms
@@ -447,11 +447,21 @@ def module_scores(self:AutoBuild,
     readout:str|None=None, # A read-out as in the settings; None for that of this model
 ) -> np.ndarray: # (members, modules), in the target's units; NaN for a module that leaves no network
     "The score of every module of a stage for every ensemble member; kept, so that asking again costs nothing"
-    key = self._listed(stage), self._readout(readout)
-    if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
-    return self._scores[key]
+    return self._scored(self._listed(stage), self._readout(readout), progress=True)
 
-# %% ../nbs/90_estimator.ipynb #235751c7
+@patch
+def _scored(self:AutoBuild, stage, readout, progress):
+    "As `module_scores`; a bar shows how long it will take, where it takes more than two seconds"
+    if (stage, readout) in self._scores: return self._scores[stage, readout]
+    size, hidden, parts = self.space.stages[stage-1].size(), None if progress else True, []
+    with tqdm(total=size, desc=f'modules of stage {stage}', leave=False, delay=2, disable=hidden) as bar:
+        for part in score_parts(self.predictor, stage, self.contexts, readout):
+            parts.append(part)
+            bar.update(part.shape[1])
+    self._scores[stage, readout] = np.concatenate(parts, 1)
+    return self._scores[stage, readout]
+
+# %% ../nbs/90_estimator.ipynb #a30dd8a9
 @patch
 def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
@@ -474,7 +484,7 @@ def _search_modules(self:AutoBuild, stage, top, readout, progress):
     order = _in_order(scores.mean(0), top)
     return [found[i] for i in order], scores[:,order], len(search.pool.archs)
 
-# %% ../nbs/90_estimator.ipynb #310be0ca
+# %% ../nbs/90_estimator.ipynb #489affea
 @patch
 def _run(self:AutoBuild, search, progress):
     "A search at its end; a bar shows what it may take where it lasts"
@@ -506,6 +516,7 @@ def modules(self:AutoBuild,
     table.attrs['found'] = f'the best of {looked:,} modules looked at, of {short_count(size)}'
     return table
 
+# %% ../nbs/90_estimator.ipynb #ddc53c32
 def _module_table(stage, configs, scores):
     "A row per module"
     return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
@@ -555,18 +566,17 @@ def _model_of(self:AutoBuild, name):
 # %% ../nbs/90_estimator.ipynb #1d67599f
 @patch
 def _builder(self:AutoBuild, progress):
-    "What finds networks by this model's columns: a builder with all modules scored, or a finder where they are too many"
+    "A builder of this model's columns, with all modules scored; a finder where these are too many"
     stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
     listed = sum(stage.size() for stage in self.space.stages)<=most_modules
-    for stage in tqdm(stages if listed else [], desc='modules', leave=False, delay=1, disable=None if progress else True):
-        self.module_scores(stage)
+    for stage in stages if listed else []: self._scored(stage, self.readout, progress)
     if self.readout not in self._builders: # One for each read-out
         columns = _Columns(self)
-        made = Builder(self.space, self.contexts, columns, self.seed) if listed else Finder(self.space, columns, self.seed)
-        self._builders[self.readout] = made
+        if listed: self._builders[self.readout] = Builder(self.space, self.contexts, columns, self.seed)
+        else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
     return self._builders[self.readout]
 
-# %% ../nbs/90_estimator.ipynb #0011670b
+# %% ../nbs/90_estimator.ipynb #146fd82e
 def _moved(predictor, values, step):
     "Values in label units, moved by a step on the label scale"
     warp = predictor.warp
@@ -581,7 +591,7 @@ def _margin(predictor, sure):
     if rank<1: return 0.
     return float(errors[rank-1]) if rank<=len(errors) else None
 
-# %% ../nbs/90_estimator.ipynb #52f11a26
+# %% ../nbs/90_estimator.ipynb #3763ad88
 @patch
 def _margins(self:AutoBuild, condition, sure):
     "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
@@ -597,6 +607,7 @@ def _margins(self:AutoBuild, condition, sure):
         steps |= {(name, op): (margin or 0.)*(1 if op=='<' else -1) for op,_ in limits if op!='='}
     return steps, said
 
+# %% ../nbs/90_estimator.ipynb #44d19b04
 @patch
 def _demand(self:AutoBuild, where, sure):
     "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
@@ -604,11 +615,10 @@ def _demand(self:AutoBuild, where, sure):
     if where is None: return None, {}, []
     condition = Condition(where)
     steps, said = self._margins(condition, sure)
-    limits = {}
-    for name,stated in condition.limits.items():
-        predictor = None if name not in {o for o,_ in steps} else self._predictor_of(name)
-        limits[name] = [(op, float(_moved(predictor, number, -steps[name, op]))) if (name, op) in steps else (op, number)
-                        for op,number in stated]
+    def drawn_in(name, op, number):
+        if (name, op) not in steps: return op, number
+        return op, float(_moved(self._predictor_of(name), number, -steps[name, op]))
+    limits = {name: [drawn_in(name, *limit) for limit in stated] for name,stated in condition.limits.items()}
     return Demand(condition, limits), steps, said
 
 @patch
@@ -642,11 +652,13 @@ def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     if not limits or not nearest: return f"{said}; ask for less"
     values = {name: finder.values(name, nearest)[0] for name,_ in limits}
     if condition.limits!=condition.condition.limits: said += ' (sure=.5 takes predictions as they are)'
-    if len(limits)>1: return f"{said}; the nearest has "+', '.join(f'{name} {value:.4g}' for name,value in values.items())
+    shown = ', '.join(f'{name} {value:.4g}' for name,value in values.items())
+    if len(limits)>1: return f"{said}; the nearest has {shown}"
     [(name, op)] = limits
     kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
     return f"{said}; the {kind} {name} found is {values[name]:.4g}"
 
+# %% ../nbs/90_estimator.ipynb #a0744adf
 def _too_few(found, n, where, looked):
     "A sentence if fewer networks were found than asked for"
     if found>=n: return []
@@ -664,7 +676,7 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #5b8abe1b
+# %% ../nbs/90_estimator.ipynb #7defb139
 @patch
 def _needs_search(self:AutoBuild, finder, condition):
     "Whether joined modules are not enough, whatever they give"
@@ -761,7 +773,7 @@ def construct_front(self:AutoBuild,
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self._front_table(finder, kept, objectives)
 
-# %% ../nbs/90_estimator.ipynb #a190510e
+# %% ../nbs/90_estimator.ipynb #a8240909
 @patch
 def _front_table(self:AutoBuild, finder, archs, objectives):
     "Networks with their objectives, and which of them no other dominates"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['other_value', 'Moves', 'in_order', 'Found', 'Search']
 
-# %% ../nbs/84_search.ipynb #e9d5dfb4
+# %% ../nbs/84_search.ipynb #2a0f0c21
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .spaces import Architecture, Feature, Space, SpaceError
 
-# %% ../nbs/84_search.ipynb #73d36072
+# %% ../nbs/84_search.ipynb #0c325bd7
 def other_value(
     feature:Feature, # Of a layer, a stage or the network
     value, # What it is now
@@ -32,7 +32,7 @@ def other_value(
         others = [o for o in others if o<value][-1:]+[o for o in others if o>value][:1]
     return rng.choice(others) if others else value
 
-# %% ../nbs/84_search.ipynb #91bcd8a8
+# %% ../nbs/84_search.ipynb #c071a4a8
 def _several(features):
     "The features that can change"
     return [feature for feature in features.values() if len(feature.choices)>1]
@@ -49,7 +49,7 @@ class Moves:
                    (self._layer, 4, [f for stage in space.stages for f in _several(stage.layer)])]
         self.changes = [(change, weight) for change,weight,places in changes if places]
 
-# %% ../nbs/84_search.ipynb #04409a53
+# %% ../nbs/84_search.ipynb #b93063eb
 def _changed(features, values, rng):
     "Values with one of them changed; features that depend on it come and go with it"
     feature = rng.choice([feature for feature in _several(features) if values.get(feature.name) is not None])
@@ -61,6 +61,7 @@ def _changed(features, values, rng):
         settled[name] = value if other.applies(settled) else None
     return dict(changed, **settled)
 
+# %% ../nbs/84_search.ipynb #87eb7b12
 @patch
 def _network(self:Moves, arch, rng):
     "One feature of the network changed"
@@ -81,7 +82,7 @@ def _stage(self:Moves, arch, rng):
     number, stage, features = self._place(arch, 'stage', rng)
     return self.space.with_module(arch, number, _changed(features, stage, rng))
 
-# %% ../nbs/84_search.ipynb #93da6a33
+# %% ../nbs/84_search.ipynb #a5ca35a2
 def _drawn(spec, rng):
     "A random stage that has layers"
     while True:
@@ -98,7 +99,7 @@ def _layer(self:Moves, arch, rng):
     else: layers[i] = _changed(features, layers[i], rng)
     return self.space.with_module(arch, number, dict(stage, layers=layers))
 
-# %% ../nbs/84_search.ipynb #472777c1
+# %% ../nbs/84_search.ipynb #bcff2d15
 @patch
 def _size(self:Moves, arch, rng):
     "One stage of another layer count or wiring; as many of its layers stay as can"
@@ -110,6 +111,7 @@ def _size(self:Moves, arch, rng):
     module = dict(stage, layers=_resized(spec, list(stage['layers']), count, rng))
     return self.space.with_module(arch, number, module if edges is None else dict(module, edges=edges))
 
+# %% ../nbs/84_search.ipynb #8191963c
 def _near(spec, stage):
     "Topologies of the same, the next smaller and the next larger layer count"
     now = len(stage['layers'])
@@ -126,7 +128,7 @@ def _resized(spec, layers, count, rng):
         layers.insert(rng.randint(0, len(layers)), new)
     return layers
 
-# %% ../nbs/84_search.ipynb #cccc8103
+# %% ../nbs/84_search.ipynb #ef0b1ad7
 @patch
 def change(self:Moves,
     arch:Architecture, # A network of the space
@@ -138,7 +140,7 @@ def change(self:Moves,
     try: return self.space.check(rng.choices(changes, weights)[0](arch, rng))
     except (SpaceError, IndexError): return None # IndexError: the draw fell on what this network lacks
 
-# %% ../nbs/84_search.ipynb #2936d6ca
+# %% ../nbs/84_search.ipynb #1892e4d0
 def _mask(n, rng):
     "Which of `n` parts come from the other parent: each by chance, or a run of them"
     if rng.random()<.5: return [rng.random()<.5 for _ in range(n)]
@@ -152,6 +154,7 @@ def _mixed(one, other, taken, rng):
     pairs = zip(one['layers'], other['layers'], _mask(len(one['layers']), rng))
     return dict(other if taken else one, layers=[b if swapped else a for a,b,swapped in pairs])
 
+# %% ../nbs/84_search.ipynb #129b18f5
 @patch
 def join(self:Moves,
     first:Architecture, # A network of the space
@@ -170,7 +173,7 @@ def join(self:Moves,
         return self.space.check(arch)
     except SpaceError: return None
 
-# %% ../nbs/84_search.ipynb #37ab3958
+# %% ../nbs/84_search.ipynb #39201c29
 @patch
 def child(self:Moves,
     parents:list, # Networks of the space, best first
@@ -184,7 +187,7 @@ def child(self:Moves,
     for _ in range(changes): arch = arch and self.change(arch, rng)
     return arch
 
-# %% ../nbs/84_search.ipynb #2ab83794
+# %% ../nbs/84_search.ipynb #7dbc9f4f
 def _crowding(values):
     "How far each of some points lies from its neighbours on a front, in shares of the front; the ends infinitely far"
     apart = np.zeros(len(values))
@@ -211,7 +214,7 @@ def in_order(
         apart[front] = _crowding(values[front])
     return np.lexsort((-apart, ranks, violations))
 
-# %% ../nbs/84_search.ipynb #94a54359
+# %% ../nbs/84_search.ipynb #2a5178cf
 @dataclass(frozen=True)
 class Found:
     "What a search found"
@@ -220,7 +223,7 @@ class Found:
     violations:np.ndarray # (n,) 0 where every limit is kept
     rounds:pd.DataFrame # A row per round: `looked` networks so far, the `best` value, how many `kept` every limit
 
-# %% ../nbs/84_search.ipynb #b88ee19f
+# %% ../nbs/84_search.ipynb #cf926ab1
 class _Pool:
     "The networks that a search has looked at"
     def __init__(self, values, limits):
@@ -241,15 +244,19 @@ class _Pool:
         self.values, self.violations = np.concatenate([self.values, values]), np.append(self.violations, violations)
         return np.arange(len(self.archs)-len(fresh), len(self.archs))
 
-    def _violations(self, archs):
-        if self.limits is None or not archs: return np.zeros(len(archs))
-        return np.nan_to_num(np.asarray(self.limits(archs), float), nan=np.inf)
+# %% ../nbs/84_search.ipynb #3fa152a6
+@patch
+def _violations(self:_Pool, archs):
+    "By how much networks violate limits; what is not known counts as infinitely much"
+    if self.limits is None or not archs: return np.zeros(len(archs))
+    return np.nan_to_num(np.asarray(self.limits(archs), float), nan=np.inf)
 
-    def _valued(self, archs):
-        values = np.asarray(self.values_of(archs), float)
-        return values.reshape(len(archs), -1)
+@patch
+def _valued(self:_Pool, archs):
+    "(n, objectives) values"
+    return np.asarray(self.values_of(archs), float).reshape(len(archs), -1)
 
-# %% ../nbs/84_search.ipynb #10a95d13
+# %% ../nbs/84_search.ipynb #80cf79b1
 class Search:
     "A population of networks that gets better round by round"
     def __init__(self,
@@ -268,7 +275,7 @@ class Search:
         self.rounds, self.still = [], 0
         self._keep(self.pool.look(start))
 
-# %% ../nbs/84_search.ipynb #111299bd
+# %% ../nbs/84_search.ipynb #5e370c8f
 @patch
 def _keep(self:Search, places):
     "Keep the best; a share is divided among the choices of network features, and less of it the longer it goes on"
@@ -287,7 +294,7 @@ def best(self:Search) -> np.ndarray: # Their places in the pool, best first
     "The best networks so far, `n` at most, none of them known"
     return np.array([i for i in self.kept if self.pool.archs[i] not in self.known][:self.n], int)
 
-# %% ../nbs/84_search.ipynb #ffa6aed1
+# %% ../nbs/84_search.ipynb #de689982
 def _volume(values, corner, top):
     "The volume that some points dominate above a corner, in shares of the box from there to the top"
     import moocore
@@ -306,7 +313,7 @@ def _is_better(self:Search, after, before):
     def volume(places): return _volume(np.vstack([values[places], corner]), corner, top)
     return volume(after)>1.001*volume(before)
 
-# %% ../nbs/84_search.ipynb #49364387
+# %% ../nbs/84_search.ipynb #bab2f871
 @patch
 def round(self:Search):
     "Change and join the networks that are kept, look at the children, and keep the best of all"
@@ -327,7 +334,7 @@ def found(self:Search) -> Found: # `n` networks at most
     return Found([self.pool.archs[i] for i in first], self.pool.values[first], self.pool.violations[first],
                  pd.DataFrame(self.rounds))
 
-# %% ../nbs/84_search.ipynb #b071b196
+# %% ../nbs/84_search.ipynb #fa7a1977
 @patch
 def goes_on(self:Search,
     patience:int=6, # Rounds without progress before the search ends

@@ -1,12 +1,12 @@
 "Searches against lists of everything, and what `construct` and `modules` do where nothing can be listed."
-import itertools, warnings
+import itertools
 
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings
 
 from autobuild import AutoBuild, LabelledData, Quantity, Space
 from autobuild.builder import Column, Demand, Finder
-from autobuild.estimator import AutoBuildWarning, _margin, _moved
+from autobuild.estimator import _margin, _moved
 from autobuild.fronts import hypervolume
 from autobuild.search import Search
 from autobuild.targets import Condition
@@ -18,7 +18,8 @@ params = Quantity(lambda node, source: node['kernel']*node['width'])
 def everything(space):
     "All networks of a small space"
     configs = ([modules.config(i) for i in range(len(modules))] for modules in space.modules)
-    made = (dict(network, stages=list(stages)) for network in space.network_choices for stages in itertools.product(*configs))
+    pairs = itertools.product(space.network_choices, itertools.product(*configs))
+    made = (dict(network, stages=list(stages)) for network,stages in pairs)
     return [arch for arch in map(lambda config: checked(space, config), made) if arch]
 
 def checked(space, config):
