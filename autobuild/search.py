@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['other_value', 'Moves', 'in_order', 'Found', 'Search']
 
-# %% ../nbs/84_search.ipynb #2a0f0c21
+# %% ../nbs/84_search.ipynb #a235de3f
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .spaces import Architecture, Feature, Space, SpaceError
 
-# %% ../nbs/84_search.ipynb #0c325bd7
+# %% ../nbs/84_search.ipynb #939e22e8
 def other_value(
     feature:Feature, # Of a layer, a stage or the network
     value, # What it is now
@@ -32,7 +32,7 @@ def other_value(
         others = [o for o in others if o<value][-1:]+[o for o in others if o>value][:1]
     return rng.choice(others) if others else value
 
-# %% ../nbs/84_search.ipynb #c071a4a8
+# %% ../nbs/84_search.ipynb #5d088822
 def _several(features):
     "The features that can change"
     return [feature for feature in features.values() if len(feature.choices)>1]
@@ -49,7 +49,7 @@ class Moves:
                    (self._layer, 4, [f for stage in space.stages for f in _several(stage.layer)])]
         self.changes = [(change, weight) for change,weight,places in changes if places]
 
-# %% ../nbs/84_search.ipynb #b93063eb
+# %% ../nbs/84_search.ipynb #c376ef12
 def _changed(features, values, rng):
     "Values with one of them changed; features that depend on it come and go with it"
     feature = rng.choice([feature for feature in _several(features) if values.get(feature.name) is not None])
@@ -61,7 +61,7 @@ def _changed(features, values, rng):
         settled[name] = value if other.applies(settled) else None
     return dict(changed, **settled)
 
-# %% ../nbs/84_search.ipynb #87eb7b12
+# %% ../nbs/84_search.ipynb #508b649d
 @patch
 def _network(self:Moves, arch, rng):
     "One feature of the network changed"
@@ -82,7 +82,7 @@ def _stage(self:Moves, arch, rng):
     number, stage, features = self._place(arch, 'stage', rng)
     return self.space.with_module(arch, number, _changed(features, stage, rng))
 
-# %% ../nbs/84_search.ipynb #a5ca35a2
+# %% ../nbs/84_search.ipynb #1a976951
 def _drawn(spec, rng):
     "A random stage that has layers"
     while True:
@@ -91,15 +91,19 @@ def _drawn(spec, rng):
 
 @patch
 def _layer(self:Moves, arch, rng):
-    "One feature of one layer changed, or the layer drawn anew"
+    "One feature of one layer changed, or the layer drawn anew, or two layers exchanged"
     number, stage, features = self._place(arch, 'layer', rng)
     layers = list(stage['layers'])
     i = rng.randrange(len(layers))
-    if rng.random()<.1: layers[i] = rng.choice(_drawn(self.space.stages[number-1], rng)['layers'])
+    chance = rng.random()
+    if chance<.1: layers[i] = rng.choice(_drawn(self.space.stages[number-1], rng)['layers'])
+    elif chance<.2:
+        j = rng.randrange(len(layers)) # Costs often stay what they are when two layers change places
+        layers[i], layers[j] = layers[j], layers[i]
     else: layers[i] = _changed(features, layers[i], rng)
     return self.space.with_module(arch, number, dict(stage, layers=layers))
 
-# %% ../nbs/84_search.ipynb #bcff2d15
+# %% ../nbs/84_search.ipynb #55ca2687
 @patch
 def _size(self:Moves, arch, rng):
     "One stage of another layer count or wiring; as many of its layers stay as can"
@@ -111,7 +115,7 @@ def _size(self:Moves, arch, rng):
     module = dict(stage, layers=_resized(spec, list(stage['layers']), count, rng))
     return self.space.with_module(arch, number, module if edges is None else dict(module, edges=edges))
 
-# %% ../nbs/84_search.ipynb #8191963c
+# %% ../nbs/84_search.ipynb #10c0a44b
 def _near(spec, stage):
     "Topologies of the same, the next smaller and the next larger layer count"
     now = len(stage['layers'])
@@ -128,7 +132,7 @@ def _resized(spec, layers, count, rng):
         layers.insert(rng.randint(0, len(layers)), new)
     return layers
 
-# %% ../nbs/84_search.ipynb #ef0b1ad7
+# %% ../nbs/84_search.ipynb #b5701013
 @patch
 def change(self:Moves,
     arch:Architecture, # A network of the space
@@ -140,7 +144,7 @@ def change(self:Moves,
     try: return self.space.check(rng.choices(changes, weights)[0](arch, rng))
     except (SpaceError, IndexError): return None # IndexError: the draw fell on what this network lacks
 
-# %% ../nbs/84_search.ipynb #1892e4d0
+# %% ../nbs/84_search.ipynb #30c7995d
 def _mask(n, rng):
     "Which of `n` parts come from the other parent: each by chance, or a run of them"
     if rng.random()<.5: return [rng.random()<.5 for _ in range(n)]
@@ -154,7 +158,7 @@ def _mixed(one, other, taken, rng):
     pairs = zip(one['layers'], other['layers'], _mask(len(one['layers']), rng))
     return dict(other if taken else one, layers=[b if swapped else a for a,b,swapped in pairs])
 
-# %% ../nbs/84_search.ipynb #129b18f5
+# %% ../nbs/84_search.ipynb #3af1512a
 @patch
 def join(self:Moves,
     first:Architecture, # A network of the space
@@ -173,7 +177,7 @@ def join(self:Moves,
         return self.space.check(arch)
     except SpaceError: return None
 
-# %% ../nbs/84_search.ipynb #39201c29
+# %% ../nbs/84_search.ipynb #86dfe4ac
 @patch
 def child(self:Moves,
     parents:list, # Networks of the space, best first
@@ -187,7 +191,7 @@ def child(self:Moves,
     for _ in range(changes): arch = arch and self.change(arch, rng)
     return arch
 
-# %% ../nbs/84_search.ipynb #7dbc9f4f
+# %% ../nbs/84_search.ipynb #1794a46b
 def _crowding(values):
     "How far each of some points lies from its neighbours on a front, in shares of the front; the ends infinitely far"
     apart = np.zeros(len(values))
@@ -206,24 +210,24 @@ def in_order(
     "The least violation first, then the largest value; of several objectives front by front, the lone ones first"
     if values.shape[1]==1: return np.lexsort((-np.nan_to_num(values[:,0], nan=-np.inf), violations))
     import moocore
-    ranks, apart = np.zeros(len(values), int), np.zeros(len(values))
+    ranks, apart = np.full(len(values), len(values)), np.zeros(len(values))
     known = np.flatnonzero((violations==0) & np.isfinite(values).all(1))
-    ranks[known] = moocore.pareto_rank(values[known], maximise=True)-len(known) if len(known) else 0
+    if len(known): ranks[known] = moocore.pareto_rank(values[known], maximise=True)
     for rank in np.unique(ranks[known]):
         front = known[ranks[known]==rank]
         apart[front] = _crowding(values[front])
     return np.lexsort((-apart, ranks, violations))
 
-# %% ../nbs/84_search.ipynb #2a5178cf
+# %% ../nbs/84_search.ipynb #2a0c71dc
 @dataclass(frozen=True)
 class Found:
     "What a search found"
     archs:list # Networks, best first
     values:np.ndarray # (n, objectives), large is good
     violations:np.ndarray # (n,) 0 where every limit is kept
-    rounds:pd.DataFrame # A row per round: `looked` networks so far, the `best` value, how many `kept` every limit
+    rounds:pd.DataFrame # Per round: how many were `looked` at, the `best` value, how many of the population `keep` limits
 
-# %% ../nbs/84_search.ipynb #cf926ab1
+# %% ../nbs/84_search.ipynb #fafa2b96
 class _Pool:
     "The networks that a search has looked at"
     def __init__(self, values, limits):
@@ -244,7 +248,7 @@ class _Pool:
         self.values, self.violations = np.concatenate([self.values, values]), np.append(self.violations, violations)
         return np.arange(len(self.archs)-len(fresh), len(self.archs))
 
-# %% ../nbs/84_search.ipynb #3fa152a6
+# %% ../nbs/84_search.ipynb #b7918818
 @patch
 def _violations(self:_Pool, archs):
     "By how much networks violate limits; what is not known counts as infinitely much"
@@ -256,7 +260,7 @@ def _valued(self:_Pool, archs):
     "(n, objectives) values"
     return np.asarray(self.values_of(archs), float).reshape(len(archs), -1)
 
-# %% ../nbs/84_search.ipynb #80cf79b1
+# %% ../nbs/84_search.ipynb #56c1f519
 class Search:
     "A population of networks that gets better round by round"
     def __init__(self,
@@ -275,26 +279,40 @@ class Search:
         self.rounds, self.still = [], 0
         self._keep(self.pool.look(start))
 
-# %% ../nbs/84_search.ipynb #5e370c8f
+# %% ../nbs/84_search.ipynb #078925a9
 @patch
 def _keep(self:Search, places):
-    "Keep the best; a share is divided among the choices of network features, and less of it the longer it goes on"
+    "Keep the best, a share for each choice of network features, and some beyond the limits"
     order = places[in_order(self.pool.values[places], self.pool.violations[places])]
-    share, groups = 1-3*len(self.pool.archs)/self.most, {}
-    for place in order: groups.setdefault(self.pool.archs[place].network, []).append(place)
-    each = int(share*self.size/len(groups)) if share>0 and 1<len(groups)<=20 else 0
-    first = dict.fromkeys(place for group in groups.values() for place in group[:each])
-    chosen = set([*first, *(place for place in order if place not in first)][:self.size])
-    self.kept = np.array([place for place in order if place in chosen])
+    first = [*self._shares(order), *self._beyond(order)]
+    chosen = set(list(dict.fromkeys([*first, *order.tolist()]))[:self.size])
+    self.kept = np.array([place for place in order.tolist() if place in chosen])
     self.rounds.append(dict(looked=len(self.pool.archs), best=float(self.pool.values[order[0]][0]),
                             keep=int((self.pool.violations[self.kept]==0).sum())))
 
+@patch
+def _shares(self:Search, order):
+    "The best of each choice of network features; fewer the longer the search goes on"
+    share, groups = 1-3*len(self.pool.archs)/self.most, {}
+    for place in order.tolist(): groups.setdefault(self.pool.archs[place].network, []).append(place)
+    each = int(share*self.size/len(groups)) if share>0 and 1<len(groups)<=20 else 0
+    return [place for group in groups.values() for place in group[:each]]
+
+@patch
+def _beyond(self:Search, order):
+    "The best of those that violate limits least"
+    over = order[self.pool.violations[order]>0]
+    few = self.size//10
+    near = over[np.argsort(self.pool.violations[over], kind='stable')[:3*few]]
+    return near[in_order(self.pool.values[near], np.zeros(len(near)))[:few]].tolist() if len(near) else []
+
+# %% ../nbs/84_search.ipynb #c57acf66
 @patch
 def best(self:Search) -> np.ndarray: # Their places in the pool, best first
     "The best networks so far, `n` at most, none of them known"
     return np.array([i for i in self.kept if self.pool.archs[i] not in self.known][:self.n], int)
 
-# %% ../nbs/84_search.ipynb #de689982
+# %% ../nbs/84_search.ipynb #54bf153b
 def _volume(values, corner, top):
     "The volume that some points dominate above a corner, in shares of the box from there to the top"
     import moocore
@@ -313,13 +331,13 @@ def _is_better(self:Search, after, before):
     def volume(places): return _volume(np.vstack([values[places], corner]), corner, top)
     return volume(after)>1.001*volume(before)
 
-# %% ../nbs/84_search.ipynb #bab2f871
+# %% ../nbs/84_search.ipynb #7ab48bbf
 @patch
 def round(self:Search):
     "Change and join the networks that are kept, look at the children, and keep the best of all"
     parents, before = [self.pool.archs[i] for i in self.kept], self.best()
     full = len(self.kept)>=self.size
-    bar = self.pool.violations[self.kept].max() if full else np.inf # What violates more would not be kept
+    bar = self.pool.violations[self.kept].max() if full else np.inf # What violates more would hardly be kept
     children = [self.moves.child(parents, self.rng) for _ in range(self.batch)]
     fresh = self.pool.look([child for child in children if child is not None], bar)
     self._keep(np.concatenate([self.kept, fresh]))
@@ -334,10 +352,10 @@ def found(self:Search) -> Found: # `n` networks at most
     return Found([self.pool.archs[i] for i in first], self.pool.values[first], self.pool.violations[first],
                  pd.DataFrame(self.rounds))
 
-# %% ../nbs/84_search.ipynb #fa7a1977
+# %% ../nbs/84_search.ipynb #4b48c593
 @patch
 def goes_on(self:Search,
-    patience:int=6, # Rounds without progress before the search ends
+    patience:int=8, # Rounds without progress before the search ends
 ) -> bool: # False at the end
     "Whether another round may help"
     return self.still<patience and len(self.pool.archs)<self.most

@@ -43,7 +43,9 @@ def test_best_of_all(seed):
     space = Space('small', [stage, stage], dict(size=[1, 2]), constraints=['width[1] == width[2]'])
     every = everything(space)
     rng = np.random.default_rng(seed)
-    worth, cost = (dict(zip(every, rng.normal(size=len(every)))) for _ in range(2))
+    effects = {key: rng.normal(size=2) for key in itertools.product((1, 2), (1, 2), 'abc', (8, 16, 32))}
+    def sums(arch): return sum(effects[row['stage'], row['layer'], row['op'], row['width']] for row in arch.rows)
+    worth, cost = (dict(zip(every, column)) for column in zip(*(sums(arch)*arch.network['size'] for arch in every)))
     def values(archs): return [worth[arch] for arch in archs]
     def limits(archs): return [max(cost[arch], 0) for arch in archs]
     known = every[::7]
