@@ -461,7 +461,7 @@ def _scored(self:AutoBuild, stage, readout, progress):
     self._scores[stage, readout] = np.concatenate(parts, 1)
     return self._scores[stage, readout]
 
-# %% ../nbs/90_estimator.ipynb #84f375a6
+# %% ../nbs/90_estimator.ipynb #99349c4a
 @patch
 def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
@@ -484,7 +484,7 @@ def _search_modules(self:AutoBuild, stage, top, readout, progress):
     order = _in_order(scores.mean(0), top)
     return [found[i] for i in order], scores[:,order], len(search.pool.archs)
 
-# %% ../nbs/90_estimator.ipynb #c6081e90
+# %% ../nbs/90_estimator.ipynb #0e85cc48
 @patch
 def _run(self:AutoBuild, search, progress):
     "A search at its end; a bar shows what it may take where it lasts"
@@ -516,7 +516,7 @@ def modules(self:AutoBuild,
     table.attrs['found'] = f'the best of {looked:,} modules looked at, of {short_count(size)}'
     return table
 
-# %% ../nbs/90_estimator.ipynb #c8814582
+# %% ../nbs/90_estimator.ipynb #2c49ae71
 def _module_table(stage, configs, scores):
     "A row per module"
     return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
@@ -576,7 +576,7 @@ def _builder(self:AutoBuild, progress):
         else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
     return self._builders[self.readout]
 
-# %% ../nbs/90_estimator.ipynb #095d66ec
+# %% ../nbs/90_estimator.ipynb #d57e2039
 def _moved(predictor, values, step):
     "Values in label units, moved by a step on the label scale"
     warp = predictor.warp
@@ -591,7 +591,7 @@ def _margin(predictor, sure):
     if rank<1: return 0.
     return float(errors[rank-1]) if rank<=len(errors) else None
 
-# %% ../nbs/90_estimator.ipynb #8f46bc38
+# %% ../nbs/90_estimator.ipynb #0db0f942
 @patch
 def _margins(self:AutoBuild, condition, sure):
     "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
@@ -607,7 +607,7 @@ def _margins(self:AutoBuild, condition, sure):
         steps |= {(name, op): (margin or 0.)*(1 if op=='<' else -1) for op,_ in limits if op!='='}
     return steps, said
 
-# %% ../nbs/90_estimator.ipynb #3a38522e
+# %% ../nbs/90_estimator.ipynb #4f3b374c
 @patch
 def _demand(self:AutoBuild, where, sure):
     "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
@@ -658,7 +658,7 @@ def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
     return f"{said}; the {kind} {name} found is {values[name]:.4g}"
 
-# %% ../nbs/90_estimator.ipynb #98611147
+# %% ../nbs/90_estimator.ipynb #daab1938
 def _too_few(found, n, where, looked):
     "A sentence if fewer networks were found than asked for"
     if found>=n: return []
@@ -676,7 +676,7 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #62f0815c
+# %% ../nbs/90_estimator.ipynb #744ad799
 @patch
 def _needs_search(self:AutoBuild, finder, condition):
     "Whether joined modules are not enough, whatever they give"
@@ -772,7 +772,7 @@ def construct_front(self:AutoBuild,
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self._front_table(finder, kept, objectives)
 
-# %% ../nbs/90_estimator.ipynb #21295757
+# %% ../nbs/90_estimator.ipynb #fb1b4c8c
 @patch
 def _front_table(self:AutoBuild, finder, archs, objectives):
     "Networks with their objectives, and which of them no other dominates"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['other_value', 'Moves', 'in_order', 'Found', 'Search']
 
-# %% ../nbs/84_search.ipynb #3f3f1416
+# %% ../nbs/84_search.ipynb #ed724536
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .spaces import Architecture, Feature, Space, SpaceError
 
-# %% ../nbs/84_search.ipynb #4da14756
+# %% ../nbs/84_search.ipynb #c70f252f
 def other_value(
     feature:Feature, # Of a layer, a stage or the network
     value, # What it is now
@@ -32,7 +32,7 @@ def other_value(
         others = [o for o in others if o<value][-1:]+[o for o in others if o>value][:1]
     return rng.choice(others) if others else value
 
-# %% ../nbs/84_search.ipynb #b5329901
+# %% ../nbs/84_search.ipynb #c215f729
 def _several(features):
     "The features that can change"
     return [feature for feature in features.values() if len(feature.choices)>1]
@@ -49,7 +49,7 @@ class Moves:
                    (self._layer, 4, [f for stage in space.stages for f in _several(stage.layer)])]
         self.changes = [(change, weight) for change,weight,places in changes if places]
 
-# %% ../nbs/84_search.ipynb #bb56de98
+# %% ../nbs/84_search.ipynb #c92e02fe
 def _changed(features, values, rng):
     "Values with one of them changed; features that depend on it come and go with it"
     feature = rng.choice([feature for feature in _several(features) if values.get(feature.name) is not None])
@@ -61,7 +61,7 @@ def _changed(features, values, rng):
         settled[name] = value if other.applies(settled) else None
     return dict(changed, **settled)
 
-# %% ../nbs/84_search.ipynb #60c017d8
+# %% ../nbs/84_search.ipynb #13de83d2
 @patch
 def _network(self:Moves, arch, rng):
     "One feature of the network changed"
@@ -82,7 +82,7 @@ def _stage(self:Moves, arch, rng):
     number, stage, features = self._place(arch, 'stage', rng)
     return self.space.with_module(arch, number, _changed(features, stage, rng))
 
-# %% ../nbs/84_search.ipynb #c6cef3af
+# %% ../nbs/84_search.ipynb #b38b2d50
 def _drawn(spec, rng):
     "A random stage that has layers"
     while True:
@@ -103,7 +103,7 @@ def _layer(self:Moves, arch, rng):
     else: layers[i] = _changed(features, layers[i], rng)
     return self.space.with_module(arch, number, dict(stage, layers=layers))
 
-# %% ../nbs/84_search.ipynb #e29479dc
+# %% ../nbs/84_search.ipynb #30b32c91
 @patch
 def _size(self:Moves, arch, rng):
     "One stage of another layer count or wiring; as many of its layers stay as can"
@@ -115,7 +115,7 @@ def _size(self:Moves, arch, rng):
     module = dict(stage, layers=_resized(spec, list(stage['layers']), count, rng))
     return self.space.with_module(arch, number, module if edges is None else dict(module, edges=edges))
 
-# %% ../nbs/84_search.ipynb #6427650c
+# %% ../nbs/84_search.ipynb #753469c5
 def _near(spec, stage):
     "Topologies of the same, the next smaller and the next larger layer count"
     now = len(stage['layers'])
@@ -132,7 +132,7 @@ def _resized(spec, layers, count, rng):
         layers.insert(rng.randint(0, len(layers)), new)
     return layers
 
-# %% ../nbs/84_search.ipynb #5e364079
+# %% ../nbs/84_search.ipynb #69f61c37
 @patch
 def change(self:Moves,
     arch:Architecture, # A network of the space
@@ -144,7 +144,7 @@ def change(self:Moves,
     try: return self.space.check(rng.choices(changes, weights)[0](arch, rng))
     except (SpaceError, IndexError): return None # IndexError: the draw fell on what this network lacks
 
-# %% ../nbs/84_search.ipynb #e4a3fd38
+# %% ../nbs/84_search.ipynb #213bf39d
 def _mask(n, rng):
     "Which of `n` parts come from the other parent: each by chance, or a run of them"
     if rng.random()<.5: return [rng.random()<.5 for _ in range(n)]
@@ -158,7 +158,7 @@ def _mixed(one, other, taken, rng):
     pairs = zip(one['layers'], other['layers'], _mask(len(one['layers']), rng))
     return dict(other if taken else one, layers=[b if swapped else a for a,b,swapped in pairs])
 
-# %% ../nbs/84_search.ipynb #0b2d6030
+# %% ../nbs/84_search.ipynb #e2a8ce9d
 @patch
 def join(self:Moves,
     first:Architecture, # A network of the space
@@ -177,7 +177,7 @@ def join(self:Moves,
         return self.space.check(arch)
     except SpaceError: return None
 
-# %% ../nbs/84_search.ipynb #fbcfd257
+# %% ../nbs/84_search.ipynb #5a9f1236
 @patch
 def child(self:Moves,
     parents:list, # Networks of the space, best first
@@ -191,7 +191,7 @@ def child(self:Moves,
     for _ in range(changes): arch = arch and self.change(arch, rng)
     return arch
 
-# %% ../nbs/84_search.ipynb #74bda619
+# %% ../nbs/84_search.ipynb #75a84307
 def _crowding(values):
     "How far each of some points lies from its neighbours on a front, in shares of the front; the ends infinitely far"
     apart = np.zeros(len(values))
@@ -218,7 +218,7 @@ def in_order(
         apart[front] = _crowding(values[front])
     return np.lexsort((-apart, ranks, violations))
 
-# %% ../nbs/84_search.ipynb #bfd8bf48
+# %% ../nbs/84_search.ipynb #5385df86
 @dataclass(frozen=True)
 class Found:
     "What a search found"
@@ -227,7 +227,7 @@ class Found:
     violations:np.ndarray # (n,) 0 where every limit is kept
     rounds:pd.DataFrame # Per round: how many were `looked` at, the `best` value, how many of the population `keep` limits
 
-# %% ../nbs/84_search.ipynb #7472002f
+# %% ../nbs/84_search.ipynb #b6c6d0e9
 class _Pool:
     "The networks that a search has looked at"
     def __init__(self, values, limits):
@@ -248,7 +248,7 @@ class _Pool:
         self.values, self.violations = np.concatenate([self.values, values]), np.append(self.violations, violations)
         return np.arange(len(self.archs)-len(fresh), len(self.archs))
 
-# %% ../nbs/84_search.ipynb #4ce6f000
+# %% ../nbs/84_search.ipynb #0d81b0da
 @patch
 def _violations(self:_Pool, archs):
     "By how much networks violate limits; what is not known counts as infinitely much"
@@ -260,7 +260,7 @@ def _valued(self:_Pool, archs):
     "(n, objectives) values"
     return np.asarray(self.values_of(archs), float).reshape(len(archs), -1)
 
-# %% ../nbs/84_search.ipynb #07a359b3
+# %% ../nbs/84_search.ipynb #94b0b5da
 class Search:
     "A population of networks that gets better round by round"
     def __init__(self,
@@ -279,7 +279,7 @@ class Search:
         self.rounds, self.still = [], 0
         self._keep(self.pool.look(start))
 
-# %% ../nbs/84_search.ipynb #5d78b881
+# %% ../nbs/84_search.ipynb #a27df72f
 @patch
 def _keep(self:Search, places):
     "Keep the best, a share for each choice of network features, and some beyond the limits"
@@ -306,13 +306,13 @@ def _beyond(self:Search, order):
     near = over[np.argsort(self.pool.violations[over], kind='stable')[:3*few]]
     return near[in_order(self.pool.values[near], np.zeros(len(near)))[:few]].tolist() if len(near) else []
 
-# %% ../nbs/84_search.ipynb #fb8a3141
+# %% ../nbs/84_search.ipynb #001e06bd
 @patch
 def best(self:Search) -> np.ndarray: # Their places in the pool, best first
     "The best networks so far, `n` at most, none of them known"
     return np.array([i for i in self.kept if self.pool.archs[i] not in self.known][:self.n], int)
 
-# %% ../nbs/84_search.ipynb #c78a4fb0
+# %% ../nbs/84_search.ipynb #61872813
 def _volume(values, corner, top):
     "The volume that some points dominate above a corner, in shares of the box from there to the top"
     import moocore
@@ -331,7 +331,7 @@ def _is_better(self:Search, after, before):
     def volume(places): return _volume(np.vstack([values[places], corner]), corner, top)
     return volume(after)>1.001*volume(before)
 
-# %% ../nbs/84_search.ipynb #61ce60ce
+# %% ../nbs/84_search.ipynb #20733e16
 @patch
 def round(self:Search):
     "Change and join the networks that are kept, look at the children, and keep the best of all"
@@ -352,7 +352,7 @@ def found(self:Search) -> Found: # `n` networks at most
     return Found([self.pool.archs[i] for i in first], self.pool.values[first], self.pool.violations[first],
                  pd.DataFrame(self.rounds))
 
-# %% ../nbs/84_search.ipynb #c806a327
+# %% ../nbs/84_search.ipynb #a36de4e2
 @patch
 def goes_on(self:Search,
     patience:int=8, # Rounds without progress before the search ends
