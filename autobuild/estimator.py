@@ -190,11 +190,15 @@ def _apart(self:AutoBuild, over=None, rough=False):
     if not getattr(self.space, 'can_build', True):
         raise SpaceError(f"the networks of {self.space.name!r} were imported, and there is no rule to draw others: "
                          "effects() compares those that have an operation with those that lack it")
+    sizes = [stage.size() for stage in self.space.stages]
+    if max(sizes)>=2**63:
+        raise SpaceError(f"stage {sizes.index(max(sizes))+1} of space {self.space.name!r} has {short_count(max(sizes))} "
+                         "modules: effects need stages of fewer than 9.2e18")
     read = self.predictor.members
     if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
     if rough not in self._effects:
-        sizes = dict(reads=500, draws=500) if rough else {}
-        self._effects[rough] = fit_effects(read, self.space, None, self.seed, **sizes)
+        few = dict(reads=500, draws=500) if rough else {}
+        self._effects[rough] = fit_effects(read, self.space, None, self.seed, **few)
     return self._effects[rough]
 
 def _order(order):
@@ -461,7 +465,7 @@ def _scored(self:AutoBuild, stage, readout, progress):
     self._scores[stage, readout] = np.concatenate(parts, 1)
     return self._scores[stage, readout]
 
-# %% ../nbs/90_estimator.ipynb #99349c4a
+# %% ../nbs/90_estimator.ipynb #55846f53
 @patch
 def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
@@ -484,7 +488,7 @@ def _search_modules(self:AutoBuild, stage, top, readout, progress):
     order = _in_order(scores.mean(0), top)
     return [found[i] for i in order], scores[:,order], len(search.pool.archs)
 
-# %% ../nbs/90_estimator.ipynb #0e85cc48
+# %% ../nbs/90_estimator.ipynb #54f19a6d
 @patch
 def _run(self:AutoBuild, search, progress):
     "A search at its end; a bar shows what it may take where it lasts"
@@ -516,7 +520,7 @@ def modules(self:AutoBuild,
     table.attrs['found'] = f'the best of {looked:,} modules looked at, of {short_count(size)}'
     return table
 
-# %% ../nbs/90_estimator.ipynb #2c49ae71
+# %% ../nbs/90_estimator.ipynb #985e72b3
 def _module_table(stage, configs, scores):
     "A row per module"
     return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
@@ -576,7 +580,7 @@ def _builder(self:AutoBuild, progress):
         else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
     return self._builders[self.readout]
 
-# %% ../nbs/90_estimator.ipynb #d57e2039
+# %% ../nbs/90_estimator.ipynb #4dc8ef7c
 def _moved(predictor, values, step):
     "Values in label units, moved by a step on the label scale"
     warp = predictor.warp
@@ -591,7 +595,7 @@ def _margin(predictor, sure):
     if rank<1: return 0.
     return float(errors[rank-1]) if rank<=len(errors) else None
 
-# %% ../nbs/90_estimator.ipynb #0db0f942
+# %% ../nbs/90_estimator.ipynb #7c058539
 @patch
 def _margins(self:AutoBuild, condition, sure):
     "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
@@ -607,7 +611,7 @@ def _margins(self:AutoBuild, condition, sure):
         steps |= {(name, op): (margin or 0.)*(1 if op=='<' else -1) for op,_ in limits if op!='='}
     return steps, said
 
-# %% ../nbs/90_estimator.ipynb #4f3b374c
+# %% ../nbs/90_estimator.ipynb #c4d1b91e
 @patch
 def _demand(self:AutoBuild, where, sure):
     "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
@@ -658,7 +662,7 @@ def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
     return f"{said}; the {kind} {name} found is {values[name]:.4g}"
 
-# %% ../nbs/90_estimator.ipynb #daab1938
+# %% ../nbs/90_estimator.ipynb #6dfde20f
 def _too_few(found, n, where, looked):
     "A sentence if fewer networks were found than asked for"
     if found>=n: return []
@@ -676,7 +680,7 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #744ad799
+# %% ../nbs/90_estimator.ipynb #606a00fa
 @patch
 def _needs_search(self:AutoBuild, finder, condition):
     "Whether joined modules are not enough, whatever they give"
@@ -772,7 +776,7 @@ def construct_front(self:AutoBuild,
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self._front_table(finder, kept, objectives)
 
-# %% ../nbs/90_estimator.ipynb #fb1b4c8c
+# %% ../nbs/90_estimator.ipynb #e1c31fdd
 @patch
 def _front_table(self:AutoBuild, finder, archs, objectives):
     "Networks with their objectives, and which of them no other dominates"
