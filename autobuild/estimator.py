@@ -192,8 +192,9 @@ def _apart(self:AutoBuild, over=None, rough=False):
                          "effects() compares those that have an operation with those that lack it")
     sizes = [stage.size() for stage in self.space.stages]
     if max(sizes)>=2**63:
-        raise SpaceError(f"stage {sizes.index(max(sizes))+1} of space {self.space.name!r} has {short_count(max(sizes))} "
-                         "modules: effects need stages of fewer than 9.2e18")
+        largest = sizes.index(max(sizes))+1
+        raise SpaceError(f"stage {largest} of space {self.space.name!r} has {short_count(max(sizes))} modules: "
+                         "effects need stages of fewer than 9.2e18")
     read = self.predictor.members
     if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
     if rough not in self._effects:
@@ -465,7 +466,7 @@ def _scored(self:AutoBuild, stage, readout, progress):
     self._scores[stage, readout] = np.concatenate(parts, 1)
     return self._scores[stage, readout]
 
-# %% ../nbs/90_estimator.ipynb #55846f53
+# %% ../nbs/90_estimator.ipynb #0dea99df
 @patch
 def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
@@ -478,17 +479,18 @@ def _search_modules(self:AutoBuild, stage, top, readout, progress):
     "(modules, (members, n) scores, how many were looked at) of the best modules that a search finds, or the lowest"
     if readout in standalone: readout = self.predictor.readout # Alone they are read on a grid of all modules
     alone, sign = Space('stage', [self.space.stages[stage-1].spec]), 1 if top>0 else -1
+    contexts = self.contexts if len(self.space.stages)>1 or self.space.network else self.contexts[:1] # All the same
     def value(archs):
-        return sign*self._in_place(stage, [arch.stages[0] for arch in archs], self.contexts[:2], readout).mean(0)
+        return sign*self._in_place(stage, [arch.stages[0] for arch in archs], contexts[:2], readout).mean(0)
     start = [Architecture([arch.stages[stage-1]]) for arch in self._distinct_archs if arch.stages[stage-1]['layers']]
     search = Search(alone, value, [*map(alone.check, start), *alone.sample(300, self.seed, distinct=False)],
                     n=max(3*abs(top), 30), seed=self.seed, most=10_000)
     found = [arch.stages[0] for arch in self._run(search, progress).found().archs]
-    scores = self._in_place(stage, found, self.contexts, readout)
+    scores = self._in_place(stage, found, contexts, readout)
     order = _in_order(scores.mean(0), top)
     return [found[i] for i in order], scores[:,order], len(search.pool.archs)
 
-# %% ../nbs/90_estimator.ipynb #54f19a6d
+# %% ../nbs/90_estimator.ipynb #94dbade4
 @patch
 def _run(self:AutoBuild, search, progress):
     "A search at its end; a bar shows what it may take where it lasts"
@@ -520,7 +522,7 @@ def modules(self:AutoBuild,
     table.attrs['found'] = f'the best of {looked:,} modules looked at, of {short_count(size)}'
     return table
 
-# %% ../nbs/90_estimator.ipynb #985e72b3
+# %% ../nbs/90_estimator.ipynb #343d7eaa
 def _module_table(stage, configs, scores):
     "A row per module"
     return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
@@ -580,7 +582,7 @@ def _builder(self:AutoBuild, progress):
         else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
     return self._builders[self.readout]
 
-# %% ../nbs/90_estimator.ipynb #4dc8ef7c
+# %% ../nbs/90_estimator.ipynb #16c90f3b
 def _moved(predictor, values, step):
     "Values in label units, moved by a step on the label scale"
     warp = predictor.warp
@@ -595,7 +597,7 @@ def _margin(predictor, sure):
     if rank<1: return 0.
     return float(errors[rank-1]) if rank<=len(errors) else None
 
-# %% ../nbs/90_estimator.ipynb #7c058539
+# %% ../nbs/90_estimator.ipynb #2a714670
 @patch
 def _margins(self:AutoBuild, condition, sure):
     "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
@@ -611,7 +613,7 @@ def _margins(self:AutoBuild, condition, sure):
         steps |= {(name, op): (margin or 0.)*(1 if op=='<' else -1) for op,_ in limits if op!='='}
     return steps, said
 
-# %% ../nbs/90_estimator.ipynb #c4d1b91e
+# %% ../nbs/90_estimator.ipynb #18aa18b6
 @patch
 def _demand(self:AutoBuild, where, sure):
     "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
@@ -662,7 +664,7 @@ def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
     return f"{said}; the {kind} {name} found is {values[name]:.4g}"
 
-# %% ../nbs/90_estimator.ipynb #6dfde20f
+# %% ../nbs/90_estimator.ipynb #bedfb56b
 def _too_few(found, n, where, looked):
     "A sentence if fewer networks were found than asked for"
     if found>=n: return []
@@ -680,7 +682,7 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #606a00fa
+# %% ../nbs/90_estimator.ipynb #ca14d9bd
 @patch
 def _needs_search(self:AutoBuild, finder, condition):
     "Whether joined modules are not enough, whatever they give"
@@ -776,7 +778,7 @@ def construct_front(self:AutoBuild,
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self._front_table(finder, kept, objectives)
 
-# %% ../nbs/90_estimator.ipynb #e1c31fdd
+# %% ../nbs/90_estimator.ipynb #10aa9bfc
 @patch
 def _front_table(self:AutoBuild, finder, archs, objectives):
     "Networks with their objectives, and which of them no other dominates"

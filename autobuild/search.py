@@ -225,7 +225,7 @@ class Found:
     archs:list # Networks, best first
     values:np.ndarray # (n, objectives), large is good
     violations:np.ndarray # (n,) 0 where every limit is kept
-    rounds:pd.DataFrame # Per round: how many were `looked` at, the `best` value, how many of the population `keep` limits
+    rounds:pd.DataFrame # Per round: networks `looked` at so far, `best` value, how many of the population `keep` limits
 
 # %% ../nbs/84_search.ipynb #b6c6d0e9
 class _Pool:
