@@ -101,11 +101,9 @@ def test_long_stage(long_model):
     "A stage of 10^27 modules: the best found, and networks under a budget; the same again"
     table = long_model.modules(top=5)
     assert len(table)==5 and 'of 1.4e27' in table.attrs['found'] and table.score.is_monotonic_decreasing
-    low = long_model.modules(top=-3)
-    assert low.score.is_monotonic_increasing and low.score.max()<table.score.min()
-    built = long_model.construct(5, 'params < 1500', progress=False)
+    built = long_model.construct(5, 'params < 1500', tries=3000, progress=False)
     assert (built.table['params']<1500).all() and not set(built.archs) & set(long_model.train.archs)
-    assert built.archs==long_model.construct(5, 'params < 1500', progress=False).archs
+    assert built.archs==long_model.construct(5, 'params < 1500', tries=3000, progress=False).archs
     assert built.table.predicted.min()>long_model.predict(long_model.space.sample(200)).mean()
     with pytest.raises(ValueError, match='more than the 300,000'): long_model.module_scores(1)
 
