@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 # %% ../nbs/90_estimator.ipynb #d279668a
-from .builder import Builder, Column
+from .builder import Builder, Column, Demand, Finder
 from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
 from .effects import fit_effects, presence_table
@@ -30,7 +30,8 @@ from .mining import mine_modules
 from .normalization import Shift, label_moments
 from .polynomial import Polynomial, Terms
 from .readouts import Predictor, fit_predictor, new_network, part_names, readouts
-from .spaces import Architecture, Space, SpaceError
+from .search import Search
+from .spaces import Architecture, Space, SpaceError, short_count
 from .store import StoreError, read_model, write_model
 from .targets import Condition, Expression, TargetError
 from .training import Recipe, check_number
@@ -189,11 +190,16 @@ def _apart(self:AutoBuild, over=None, rough=False):
     if not getattr(self.space, 'can_build', True):
         raise SpaceError(f"the networks of {self.space.name!r} were imported, and there is no rule to draw others: "
                          "effects() compares those that have an operation with those that lack it")
+    sizes = [stage.size() for stage in self.space.stages]
+    if max(sizes)>=2**63:
+        largest = sizes.index(max(sizes))+1
+        raise SpaceError(f"stage {largest} of space {self.space.name!r} has {short_count(max(sizes))} modules: "
+                         "effects need stages of fewer than 9.2e18")
     read = self.predictor.members
     if over is not None: return fit_effects(read, self.space, self._archs(over), self.seed)
     if rough not in self._effects:
-        sizes = dict(reads=500, draws=500) if rough else {}
-        self._effects[rough] = fit_effects(read, self.space, None, self.seed, **sizes)
+        few = dict(reads=500, draws=500) if rough else {}
+        self._effects[rough] = fit_effects(read, self.space, None, self.seed, **few)
     return self._effects[rough]
 
 def _order(order):
@@ -413,20 +419,26 @@ def fidelity(self:AutoBuild,
     return fidelity(drops.assign(score=of_nodes), self.seed)
 
 # %% ../nbs/90_estimator.ipynb #b02d4174
-most_modules = 20_000_000 # Of a stage whose modules are all scored; ten members take about a minute per 10 million
+most_modules = 300_000 # Of stages whose modules are all scored; where there are more, the best are searched for
 
 @patch
 def _stage(self:AutoBuild, stage):
-    "`stage`, if it is there and can be listed"
+    "`stage`, if it is there and its modules can be built"
     stages = self.space.stages
     if not isinstance(stage, (int, np.integer)) or isinstance(stage, bool) or not 1<=stage<=len(stages):
         raise ValueError(f"stage {stage!s:.100} is not there; stages are 1 to {len(stages)}")
-    size = stages[stage-1].size() if stages[stage-1].topologies else math.inf
-    if size>most_modules:
-        many = 'unlimited' if size==math.inf else f'{size:.3g}'
-        raise ValueError(f"stage {stage} of space {self.space.name!r} has {many} modules, too many to score each: "
-                         "mine() scores those that recur in networks, rank() orders candidate networks")
-    return int(stage)
+    if stages[stage-1].topologies: return int(stage)
+    raise ValueError(f"stage {stage} of space {self.space.name!r} has unlimited modules, too many to score each: "
+                     "mine() scores those that recur in networks, rank() orders candidate networks")
+
+@patch
+def _listed(self:AutoBuild, stage):
+    "`stage`, if its modules can all be scored"
+    stage = self._stage(stage)
+    size = self.space.stages[stage-1].size()
+    if size<=most_modules: return stage
+    raise ValueError(f"stage {stage} of space {self.space.name!r} has {short_count(size)} modules, more than the "
+                     f"{most_modules:,} that are all scored: modules(top=10) searches for the best")
 
 @patch
 def _readout(self:AutoBuild, name):
@@ -440,22 +452,54 @@ def module_scores(self:AutoBuild,
     readout:str|None=None, # A read-out as in the settings; None for that of this model
 ) -> np.ndarray: # (members, modules), in the target's units; NaN for a module that leaves no network
     "The score of every module of a stage for every ensemble member; kept, so that asking again costs nothing"
-    key = self._stage(stage), self._readout(readout)
-    if key not in self._scores: self._scores[key] = module_scores(self.predictor, key[0], self.contexts, key[1])
-    return self._scores[key]
+    return self._scored(self._listed(stage), self._readout(readout), progress=True)
 
-# %% ../nbs/90_estimator.ipynb #8462bca9
 @patch
-def _leaders(self:AutoBuild, stage, top, readout):
-    "(numbers, (members, n) scores) of the best modules, or of the lowest, of a stage too large to keep"
-    sign, start = -1 if top>0 else 1, 0
-    numbers, kept = np.zeros(0, int), np.zeros((self.ensemble, 0))
-    for part in score_parts(self.predictor, stage, self.contexts, readout):
-        end = start+part.shape[1]
-        numbers, kept = np.concatenate([numbers, np.arange(start, end)]), np.concatenate([kept, part], 1)
-        first = np.argsort(sign*kept.mean(0), kind='stable')[:abs(top)] # NaN comes last
-        numbers, kept, start = numbers[first], kept[:,first], end
-    return numbers, kept
+def _scored(self:AutoBuild, stage, readout, progress):
+    "As `module_scores`; a bar shows how long it will take, where it takes more than two seconds"
+    if (stage, readout) in self._scores: return self._scores[stage, readout]
+    size, hidden, parts = self.space.stages[stage-1].size(), None if progress else True, []
+    with tqdm(total=size, desc=f'modules of stage {stage}', leave=False, delay=2, disable=hidden) as bar:
+        for part in score_parts(self.predictor, stage, self.contexts, readout):
+            parts.append(part)
+            bar.update(part.shape[1])
+    self._scores[stage, readout] = np.concatenate(parts, 1)
+    return self._scores[stage, readout]
+
+# %% ../nbs/90_estimator.ipynb #0dea99df
+@patch
+def _in_place(self:AutoBuild, stage, modules, contexts, readout):
+    "(members, modules) mean over contexts of what is said of them with each module in place"
+    predictor = self.predictor.with_readout(readout)
+    networks = [[self.space.with_module(context, stage, module) for module in modules] for context in contexts]
+    return np.mean([predictor.members(archs) for archs in networks], 0)
+
+@patch
+def _search_modules(self:AutoBuild, stage, top, readout, progress):
+    "(modules, (members, n) scores, how many were looked at) of the best modules that a search finds, or the lowest"
+    if readout in standalone: readout = self.predictor.readout # Alone they are read on a grid of all modules
+    alone, sign = Space('stage', [self.space.stages[stage-1].spec]), 1 if top>0 else -1
+    contexts = self.contexts if len(self.space.stages)>1 or self.space.network else self.contexts[:1] # All the same
+    def value(archs):
+        return sign*self._in_place(stage, [arch.stages[0] for arch in archs], contexts[:2], readout).mean(0)
+    start = [Architecture([arch.stages[stage-1]]) for arch in self._distinct_archs if arch.stages[stage-1]['layers']]
+    search = Search(alone, value, [*map(alone.check, start), *alone.sample(300, self.seed, distinct=False)],
+                    n=max(3*abs(top), 30), seed=self.seed, most=10_000)
+    found = [arch.stages[0] for arch in self._run(search, progress).found().archs]
+    scores = self._in_place(stage, found, contexts, readout)
+    order = _in_order(scores.mean(0), top)
+    return [found[i] for i in order], scores[:,order], len(search.pool.archs)
+
+# %% ../nbs/90_estimator.ipynb #94dbade4
+@patch
+def _run(self:AutoBuild, search, progress):
+    "A search at its end; a bar shows what it may take where it lasts"
+    hidden = None if progress else True
+    with tqdm(total=search.most, desc='networks', leave=False, delay=2, disable=hidden) as bar:
+        while search.goes_on():
+            search.round()
+            bar.update(len(search.pool.archs)-bar.n)
+    return search
 
 # %% ../nbs/90_estimator.ipynb #4961892a
 @patch
@@ -463,20 +507,27 @@ def modules(self:AutoBuild,
     stage:int=1, # From 1
     top:int|None=10, # How many; a negative number gives the lowest, None gives all
     readout:str|None=None, # See `module_scores`
-) -> pd.DataFrame: # stage, layers, module, score, spread
+) -> pd.DataFrame: # stage, layers, module, score, spread; attrs: found, where the stage is too large to list
     "The best modules of a stage, in the target's units; spread is the standard deviation over the ensemble"
     if top is not None and not check_number('top', top, -1e9, 1e9, whole=True):
         raise ValueError('top is a number of modules, negative for the lowest, or None for all; 0 is none')
-    stage = self._stage(stage)
-    modules = self.space.modules[stage-1]
-    if top is not None and len(modules)>2_000_000:
-        numbers, scores = self._leaders(stage, top, self._readout(readout))
-    else: numbers, scores = np.arange(len(modules)), self.module_scores(stage, readout)
-    order = _in_order(scores.mean(0), top)
-    configs = [modules.config(numbers[i]) for i in order]
+    stage, readout = self._stage(stage), self._readout(readout)
+    size = self.space.stages[stage-1].size()
+    if top is None or size<=most_modules:
+        scores, modules = self.module_scores(stage, readout), self.space.modules[stage-1]
+        order = _in_order(scores.mean(0), top)
+        return _module_table(stage, [modules.config(i) for i in order], scores[:,order])
+    found, scores, looked = self._search_modules(stage, top, readout, progress=True)
+    table = _module_table(stage, found, scores)
+    table.attrs['found'] = f'the best of {looked:,} modules looked at, of {short_count(size)}'
+    return table
+
+# %% ../nbs/90_estimator.ipynb #343d7eaa
+def _module_table(stage, configs, scores):
+    "A row per module"
     return pd.DataFrame(dict(stage=stage, layers=[len(config['layers']) for config in configs],
                              module=[str(Architecture([config])) for config in configs],
-                             score=scores[:,order].mean(0), spread=scores[:,order].std(0)))
+                             score=scores.mean(0), spread=scores.std(0)))
 
 def _in_order(scores, top):
     "The places of the highest scores, of the lowest for a negative `top`, or of all; none that is not finite"
@@ -521,31 +572,99 @@ def _model_of(self:AutoBuild, name):
 # %% ../nbs/90_estimator.ipynb #1d67599f
 @patch
 def _builder(self:AutoBuild, progress):
-    "The builder of this model's columns, with the modules of every stage scored"
+    "A builder of this model's columns, with all modules scored; a finder where these are too many"
     stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
-    for stage in tqdm(stages, desc='modules', leave=False, delay=1, disable=None if progress else True):
-        self.module_scores(stage)
+    listed = sum(stage.size() for stage in self.space.stages)<=most_modules
+    for stage in stages if listed else []: self._scored(stage, self.readout, progress)
     if self.readout not in self._builders: # One for each read-out
-        self._builders[self.readout] = Builder(self.space, self.contexts, _Columns(self), self.seed)
+        columns = _Columns(self)
+        if listed: self._builders[self.readout] = Builder(self.space, self.contexts, columns, self.seed)
+        else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
     return self._builders[self.readout]
+
+# %% ../nbs/90_estimator.ipynb #16c90f3b
+def _moved(predictor, values, step):
+    "Values in label units, moved by a step on the label scale"
+    warp = predictor.warp
+    scale = torch.linspace(warp.bottom-50, warp.top+50, 50_001, dtype=torch.float64)
+    scaled = np.interp(values, warp.unwarp(scale).numpy(), scale.numpy()) # The scale's way back has no formula
+    return warp.unwarp(torch.as_tensor(scaled+step)).numpy()
+
+def _margin(predictor, sure):
+    "The error on the label scale that is not exceeded to one side with a probability; None where labels are too few"
+    errors = predictor.errors
+    rank = math.ceil((2*sure-1)*(len(errors)+1)-1e-9) # P(error <= q) = (1 + P(|error| <= q))/2
+    if rank<1: return 0.
+    return float(errors[rank-1]) if rank<=len(errors) else None
+
+# %% ../nbs/90_estimator.ipynb #2a714670
+@patch
+def _margins(self:AutoBuild, condition, sure):
+    "({(column, '<' or '>'): step on the label scale}, sentences) for the limits on predicted columns"
+    steps, said = {}, []
+    for name,limits in condition.limits.items():
+        if name=='predicted' or name in self.train.quantities or name not in self.train.metrics: continue
+        predictor = self._predictor_of(name)
+        margin = _margin(predictor, .9 if sure is None else sure)
+        if margin is None:
+            lacking = f"{len(predictor.errors)} labels of {name} that were held out are too few for sure={sure or .9:g}"
+            if sure is not None: raise ValueError(f"{lacking}; ask for less, or sure=.5 for the prediction as it is")
+            said.append(f"{lacking}: its limits are kept by the prediction only")
+        steps |= {(name, op): (margin or 0.)*(1 if op=='<' else -1) for op,_ in limits if op!='='}
+    return steps, said
+
+# %% ../nbs/90_estimator.ipynb #18aa18b6
+@patch
+def _demand(self:AutoBuild, where, sure):
+    "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
+    sure = None if sure is None else check_number('sure', sure, .5, .999)
+    if where is None: return None, {}, []
+    condition = Condition(where)
+    steps, said = self._margins(condition, sure)
+    def drawn_in(name, op, number):
+        if (name, op) not in steps: return op, number
+        return op, float(_moved(self._predictor_of(name), number, -steps[name, op]))
+    limits = {name: [drawn_in(name, *limit) for limit in stated] for name,stated in condition.limits.items()}
+    return Demand(condition, limits), steps, said
+
+@patch
+def _predictor_of(self:AutoBuild, name):
+    "The predictor of a labelled column"
+    return (self if name==str(self.target) else self._model_of(name)).predictor
 
 # %% ../nbs/90_estimator.ipynb #d44ab4ad
 @patch
-def _built_table(self:AutoBuild, nets, scores, condition):
-    "What is known of built networks: score, prediction, quantities and other columns of the condition"
+def _built_table(self:AutoBuild, finder, archs, condition, steps):
+    "What is known of built networks: score, prediction, quantities, columns of the condition, and bounds of these"
     asked = condition.columns if condition else []
     names = [*self.train.quantities, *(name for name in asked if name not in ('predicted', str(self.target)))]
-    columns = _Columns(self)
-    values = {name: np.asarray(columns[name].values(nets), float) for name in dict.fromkeys(names)}
-    return pd.DataFrame(dict(score=scores, predicted=self.predictor.predict(nets), **values))
+    table = dict(score=finder.estimated('predicted', archs)) if isinstance(finder, Builder) else {}
+    table['predicted'] = self.predictor.predict(archs)
+    table |= {name: finder.values(name, archs) for name in dict.fromkeys(names)}
+    for (name,_),step in steps.items():
+        values = table['predicted'] if name==str(self.target) else table[name]
+        table.setdefault(f'{name}_sure', _moved(self._predictor_of(name), values, step))
+    return pd.DataFrame(table)
 
 # %% ../nbs/90_estimator.ipynb #484a8fac
 @patch
-def _none_found(self:AutoBuild, where, looked):
+def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     "Why nothing was built"
     if where is None: return f"every network of space {self.space.name!r} that can be built is labelled already"
-    return f"no network satisfies {where!r} among the {looked:,} looked at; ask for less"
+    said, nearest = f"no network satisfies {where!r} among the {looked:,} looked at", search.found().archs[:1]
+    labelled = int((search.pool.violations==0).sum())
+    if labelled: return f"{said} but for {labelled} that are labelled already"
+    limits = [(name, op) for name,stated in condition.limits.items() for op,_ in stated]
+    if not limits or not nearest: return f"{said}; ask for less"
+    values = {name: finder.values(name, nearest)[0] for name,_ in limits}
+    if condition.limits!=condition.condition.limits: said += ' (sure=.5 takes predictions as they are)'
+    shown = ', '.join(f'{name} {value:.4g}' for name,value in values.items())
+    if len(limits)>1: return f"{said}; the nearest has {shown}"
+    [(name, op)] = limits
+    kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
+    return f"{said}; the {kind} {name} found is {values[name]:.4g}"
 
+# %% ../nbs/90_estimator.ipynb #bedfb56b
 def _too_few(found, n, where, looked):
     "A sentence if fewer networks were found than asked for"
     if found>=n: return []
@@ -553,15 +672,37 @@ def _too_few(found, n, where, looked):
     return [f"only {found} of {n} networks are left that are not labelled"]
 
 @patch
-def _worse_than_random(self:AutoBuild, built, builder, condition):
+def _worse_than_random(self:AutoBuild, built, finder, condition):
     "A sentence if the ensemble itself prefers random networks"
-    values = {name: builder.drawn_values(name) for name in ('predicted', *(condition.columns if condition else ()))}
+    values = {name: finder.drawn_values(name) for name in ('predicted', *(condition.columns if condition else ()))}
     kept = condition(values) if condition else slice(None)
     if not len(values['predicted'][kept]): return []
     ours, theirs = built.table.predicted.mean(), values['predicted'][kept].mean()
     if ours>=theirs: return []
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
+
+# %% ../nbs/90_estimator.ipynb #ca14d9bd
+@patch
+def _needs_search(self:AutoBuild, finder, condition):
+    "Whether joined modules are not enough, whatever they give"
+    if not isinstance(finder, Builder): return True
+    if condition is None: return False
+    return len([name for name in condition.columns if name not in ('predicted', str(self.target))])>1
+
+@patch
+def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
+    "(networks that meet a condition, how many were looked at, the search or None)"
+    nets, looked, known, needed = [], 0, self._distinct_archs, self._needs_search(finder, condition)
+    if isinstance(finder, Builder):
+        numbers, few = finder.numbers_of(known), min(tries, 10*pool) if needed else tries
+        found, _, looked = finder.best('predicted', pool, condition, numbers, few, skip=(str(self.target),))
+        nets = list(found)
+    if not needed and (condition is None or len(nets)>=n): return nets, looked, None
+    search = self._run(finder.search('predicted', n, condition, [*nets, *known], known, tries), progress)
+    found = search.found()
+    nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
+    return list(dict.fromkeys(nets)), looked+len(search.pool.archs), search
 
 # %% ../nbs/90_estimator.ipynb #898a719b
 @patch
@@ -571,20 +712,21 @@ def construct(self:AutoBuild,
     pool:int|None=None, # How many candidates to draw by module score; None takes 20*n, at least 200
     tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
     progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
-) -> LabelledData: # Without labels: architecture, score, predicted, and quantities
-    "Build networks from the best modules of every stage, best first; raises ValueError if none satisfies `where`"
+    sure:float|None=None, # How surely true values keep limits on predicted columns; None: .9 if labels allow it
+) -> LabelledData: # Without labels: architecture, score (where stages are listed), predicted, quantities, bounds
+    "Build networks of high prediction that meet a condition, best first; raises ValueError if none satisfies `where`"
     n = check_number('n', n, 1, 1e6, whole=True)
     tries = check_number('tries', tries, 1, 1e9, whole=True)
     pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
-    condition, builder = None if where is None else Condition(where), self._builder(progress)
-    known = builder.numbers_of(self._distinct_archs)
-    nets, scores, looked = builder.best('predicted', pool, condition, known, tries, skip=(str(self.target),))
-    if not len(nets): raise ValueError(self._none_found(where, looked))
-    table = self._built_table(nets, scores, condition)
-    order = np.argsort(-(table.score+table.predicted), kind='stable')[:n]
+    condition, steps, said = self._demand(where, sure)
+    finder = self._builder(progress)
+    nets, looked, search = self._candidates(finder, n, pool, condition, tries, progress)
+    if not nets: raise ValueError(self._none_found(where, looked, finder, search, condition))
+    table = self._built_table(finder, nets, condition, steps)
+    order = np.argsort(-(table.score+table.predicted if 'score' in table else table.predicted), kind='stable')[:n]
     built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
                          'predicted, not measured')
-    said = _too_few(len(order), n, where, looked)+self._worse_than_random(built, builder, condition)
+    said += _too_few(len(order), n, where, looked)+self._worse_than_random(built, finder, condition)
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return built
 
@@ -617,21 +759,33 @@ def construct_front(self:AutoBuild,
     each:int=10, # Networks for each trade-off
     where:str|None=None, # A condition that all networks meet, as in `construct`
     progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
+    sure:float|None=None, # As in `construct`
 ) -> LabelledData: # Without labels: architecture, every objective as predicted or computed, and `front`
     "Build networks for many trade-offs; raises TargetError for an unknown objective, ValueError if none is found"
-    names = _names(objectives)
-    if len(set(names))<2:
+    if len(set(_names(objectives)))<2:
         raise TargetError("a front needs two or more different objectives, such as ['accuracy', '-latency'], "
                           f"not {objectives!r}")
     check_number('weights', weights, 1, 1e5, whole=True)
     check_number('each', each, 1, 1e5, whole=True)
-    condition, builder = None if where is None else Condition(where), self._builder(progress)
-    nets = builder.front(*self._objectives(objectives), weights, each, builder.numbers_of(self._distinct_archs))
-    kept = nets[np.flatnonzero(builder.kept(nets, condition))]
-    if not len(kept): raise ValueError(f"none of the {len(nets)} networks built satisfies {where!r}; ask for less")
-    table = pd.DataFrame({name: builder.values(name, kept) for name in names})
-    table = table.assign(front=on_front(table, list(objectives))).sort_values(names[-1], kind='stable')
-    return LabelledData(self.space, [kept[i] for i in table.index], table, 'built', self.train.quantities,
+    condition, _, said = self._demand(where, sure)
+    finder, known = self._builder(progress), self._distinct_archs
+    objectives, spreads = self._objectives(objectives)
+    start = finder.front(objectives, spreads, weights, each) if isinstance(finder, Builder) else []
+    search = self._run(finder.search(objectives, weights*each, condition, [*start, *known], known, 10_000), progress)
+    found = search.found()
+    kept = [arch for arch,over in zip(found.archs, found.violations) if not over]
+    if not kept: raise ValueError(self._none_found(where, len(search.pool.archs), finder, search, condition))
+    for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
+    return self._front_table(finder, kept, objectives)
+
+# %% ../nbs/90_estimator.ipynb #10aa9bfc
+@patch
+def _front_table(self:AutoBuild, finder, archs, objectives):
+    "Networks with their objectives, and which of them no other dominates"
+    names = _names(objectives)
+    table = pd.DataFrame({name: finder.values(name, archs) for name in names})
+    table = table.assign(front=on_front(table, objectives)).sort_values(names[-1], kind='stable')
+    return LabelledData(self.space, [archs[i] for i in table.index], table, 'built', self.train.quantities,
                         'predicted or computed, not measured')
 
 # %% ../nbs/90_estimator.ipynb #3ab9289c
@@ -644,12 +798,16 @@ def reduced_space(self:AutoBuild,
     "The modules that lead their stage in some trade-off: a small space to hand to a search of your own"
     check_number('top', top, 1, 1e6, whole=True)
     check_number('weights', weights, 1, 1e5, whole=True)
-    builder = self._builder(False)
-    leaders = builder.leaders(*self._objectives(['predicted'] if objectives is None else objectives), top, weights)
-    rows = []
-    for stage,(modules,numbers) in enumerate(zip(self.space.modules, leaders), 1):
-        for config in map(modules.config, numbers):
-            rows.append(dict(stage=stage, layers=len(config['layers']), module=str(Architecture([config]))))
+    finder = self._builder(False)
+    objectives, spreads = self._objectives(['predicted'] if objectives is None else objectives)
+    if isinstance(finder, Builder):
+        leaders = finder.leaders(objectives, spreads, top, weights)
+        leaders = [list(map(modules.config, numbers)) for modules,numbers in zip(self.space.modules, leaders)]
+    else:
+        found = finder.search(objectives, top*weights, start=self._distinct_archs, most=10_000).run().found()
+        leaders = [list(dict.fromkeys(stages)) for stages in zip(*(arch.stages for arch in found.archs))]
+    rows = [dict(stage=stage, layers=len(config['layers']), module=str(Architecture([config])))
+            for stage,configs in enumerate(leaders, 1) for config in configs]
     return pd.DataFrame(rows)
 
 # %% ../nbs/90_estimator.ipynb #e9000002
