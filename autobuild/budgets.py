@@ -41,6 +41,7 @@ class Classes:
     ):
         self.space, self.modules = space, space.modules
         constrained = {place for group in space.constraint_groups for place in group}
+        constrained |= {(place.stage, place.name) for a,_,b in space.feature_orders for place in (a, b)}
         self.names = [[name for name in stage.stage if by_cost or (u, name) in constrained]
                       for u,stage in enumerate(space.stages, 1)]
         found = [dict(stage_keys(modules, names)) for modules,names in zip(self.modules, self.names)]
@@ -64,10 +65,13 @@ def _combined(self:Classes, found, limit):
 @patch
 def _allowed(self:Classes, keys):
     "Whether the keys of the first stages keep the constraints among them"
+    def value(u, name): # None where the stage is left out, or the feature is absent
+        return None if u>len(keys) or keys[u-1] is None else keys[u-1][self.names[u-1].index(name)]
     for group in self.space.constraint_groups:
-        present = [(u, name) for u,name in group if u<=len(keys) and keys[u-1] is not None]
-        values = {keys[u-1][self.names[u-1].index(name)] for u,name in present}
-        if len(values)>1: return False
+        if len({value(u, name) for u,name in group}-{None})>1: return False
+    for left,holds,right in self.space.feature_orders:
+        a, b = (value(place.stage, place.name) for place in (left, right))
+        if a is not None and b is not None and not holds(a, b): return False
     return True
 
 # %% ../nbs/85_budgets.ipynb #d9befbf8

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 
-from .spaces import Architecture, Candidates, Space
+from .spaces import Architecture, Candidates, Reference, Space, option_numbers
 
 # %% ../nbs/72_effects.ipynb #c31124e8
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ def places_of(
 ) -> list: # `Place`s, the network's first, then stage by stage; what has one choice is left out
     "Everything that a network of a space chooses"
     found = [Place(name, 0, 0, f.choices) for name,f in space.network.items()]
-    follows = {place for _,*others in space.constraint_groups for place in others}
+    leaders = space.leaders
+    def leads(feature, u, layer=0): return Reference(u, layer, feature) not in leaders
     for u,stage in enumerate(space.stages, 1):
         wirings = tuple(n if stage.is_chain else i for i,(n,_) in enumerate(stage.topologies, 1))
-        found.append(Place('layers' if stage.is_chain else 'topology', u, 0, wirings))
-        found += [Place(name, u, 0, f.choices) for name,f in stage.stage.items() if (u, name) not in follows]
+        if leads('layers', u): found.append(Place('layers' if stage.is_chain else 'topology', u, 0, wirings))
+        found += [Place(name, u, 0, f.choices) for name,f in stage.stage.items() if leads(name, u)]
         layers = range(1, max(stage.counts)+1)
-        found += [Place(name, u, layer, f.choices) for layer in layers for name,f in stage.layer.items()]
+        found += [Place(name, u, i, f.choices) for i in layers for name,f in stage.layer.items() if leads(name, u, i)]
     return [place for place in found if len(place.choices)>1]
 
 # %% ../nbs/72_effects.ipynb #e7ebfdfd
@@ -51,11 +52,13 @@ class Chooser:
     ):
         self.space, self.places = space, places_of(space)
         self._column = {(p.feature, p.stage, p.layer): i for i,p in enumerate(self.places)}
-        self._leader = {place: group[0] for group in space.constraint_groups for place in group}
+        self._leaders = space.leaders
 
     def _codes_at(self, codes, feature, stage, layer):
         "(n,) the codes of one place; zeros where there is only one choice"
-        if layer==0 and (stage, feature) in self._leader: stage, feature = self._leader[stage, feature]
+        leader = self._leaders.get(Reference(stage, layer, 'layers' if feature=='topology' else feature))
+        if leader: stage, layer = leader.stage, leader.layer
+        if leader and leader.name!='layers': feature = leader.name
         column = self._column.get((feature, stage, layer))
         return np.zeros(len(codes), int) if column is None else codes[:,column]
 
@@ -82,6 +85,19 @@ def present(self:Chooser,
     for i,place in enumerate(self.places):
         conditional = place.stage and place.feature not in ('layers', 'topology')
         if conditional: out[:,i] = counts[:,place.stage-1]>=max(place.layer, 1)
+        if place.feature not in ('layers', 'topology'): out[:,i] &= self._applies(codes, place)
+    return out
+
+@patch
+def _applies(self:Chooser, codes, place):
+    "(n,) booleans: which networks have a feature that may be absent"
+    stage = self.space.stages[place.stage-1] if place.stage else None
+    features = self.space.network if stage is None else stage.layer if place.layer else stage.stage
+    out = np.ones(len(codes), bool)
+    for name,allowed in features[place.feature].only.items():
+        numbers = [features[name].choices.index(choice) for choice in allowed]
+        out &= np.isin(self._codes_at(codes, name, place.stage, place.layer), numbers)
+        out &= self._applies(codes, Place(name, place.stage, place.layer, ()))
     return out
 
 # %% ../nbs/72_effects.ipynb #b00fa893
@@ -90,7 +106,8 @@ def draw(self:Chooser,
     n:int, # How many, before those without any layer are left out
     seed:int=0, # Fixes the draw
 ) -> np.ndarray: # (n, places) codes
-    "Every choice uniform and independent, as `space.sample` draws"
+    "Every choice uniform and independent, as `space.sample` draws; where numbers are in an order, it draws itself"
+    if self.space.orders: return self.codes(self.space.sample(min(n, 2000), seed, distinct=False)) # One by one
     rng = np.random.default_rng(seed)
     codes = np.stack([rng.integers(0, len(place.choices), n) for place in self.places], 1)
     return codes[self.counts(codes).sum(1)>0]
@@ -106,7 +123,8 @@ def _number(digits, sizes, n):
 def _digits(self:Chooser, codes, features, stage, layer):
     "(n,) the number of a combination of features at one place"
     sizes = [len(feature.choices) for feature in features.values()]
-    return _number([self._codes_at(codes, name, stage, layer) for name in features], sizes, len(codes))
+    number = _number([self._codes_at(codes, name, stage, layer) for name in features], sizes, len(codes))
+    return option_numbers(features)[number] if features.conditional else number
 
 # %% ../nbs/72_effects.ipynb #d25c211e
 @patch
@@ -127,7 +145,8 @@ def candidates(self:Chooser,
 
 # %% ../nbs/72_effects.ipynb #dd9d0136
 def _nearest(place, value):
-    "The number of a choice; of a continuous feature, of the nearest step"
+    "The number of a choice; of a continuous feature, of the nearest step; 0 for a feature that is absent"
+    if value is None: return 0
     if value in place.choices: return place.choices.index(value)
     return int(np.argmin([abs(choice-value) for choice in place.choices]))
 

@@ -26,6 +26,7 @@ def _truth(function):
         return np.where(missing, np.nan, function(*values).astype(float))
     return with_gaps
 
+# %% ../nbs/05_targets.ipynb #bcf4ef9d
 _binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow}
 _compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
@@ -53,6 +54,7 @@ def _indexed(word:str, stage:str|None, layer:str|None) -> str:
     numbers = [str(int(o)) for o in (stage, layer) if o is not None]
     return f"{word}[{','.join(numbers)}]" if numbers else word
 
+# %% ../nbs/05_targets.ipynb #e1a0960e
 def _translate(text:str) -> tuple:
     "`(code, names, places)`: in Python's spelling, column name of every stand-in, character of `text` behind each byte"
     code, stand_ins, places, prefix = '', {}, [], 'column'
@@ -122,6 +124,7 @@ def _tidy(text:str, kind:str, example:str, most:int) -> str:
     if half: raise TargetError(f"the {kind} {text!r} holds {half[0]!r}, which is no character; write it again")
     return text
 
+# %% ../nbs/05_targets.ipynb #ea14140a
 @patch
 def _parse(self:Expression) -> ast.expr:
     "The formula as a syntax tree"
@@ -174,7 +177,7 @@ def _not_allowed(self:Expression, node:ast.expr) -> TargetError:
 @patch
 def _hint(self:Expression, node:ast.expr) -> str:
     "What a user may have meant by a part that is not allowed"
-    if isinstance(node, ast.Subscript): return "; in brackets stand a stage, or a stage and a layer: width[2], kernel[1,2]"
+    if isinstance(node, ast.Subscript): return '; write width[2] for a stage, kernel[1,2] for a layer in it'
     return '; text is no column name, backquotes make it one' if isinstance(node, ast.Constant) else ''
 
 # %% ../nbs/05_targets.ipynb #fa4c8aaf
@@ -215,10 +218,15 @@ def _compute(self:Expression, columns:Mapping) -> np.ndarray:
 
 # %% ../nbs/05_targets.ipynb #f299f218
 @patch
+def _place_of(self:Expression, name:str) -> int:
+    "Where a column's name stands first"
+    named = [o for o in ast.walk(self._tree) if isinstance(o, ast.Name) and self._names.get(o.id, o.id)==name]
+    return min(o.col_offset for o in named)
+
+@patch
 def _column(self:Expression, columns:Mapping, name:str) -> np.ndarray:
     "A column as float64"
-    named = [o for o in ast.walk(self._tree) if isinstance(o, ast.Name) and self._names.get(o.id, o.id)==name]
-    place = min(o.col_offset for o in named)
+    place = self._place_of(name)
     if name not in columns:
         known = [_written(o) for o in columns]
         known = ', '.join(known if len(known)<=20 else [*known[:20], '...'])
@@ -286,7 +294,7 @@ def _bare_value(node:ast.expr) -> ast.expr|None:
     if not isinstance(node, ast.BoolOp): return node
     return next((o for o in map(_bare_value, node.values) if o is not None), None)
 
-# %% ../nbs/05_targets.ipynb #27935aff
+# %% ../nbs/05_targets.ipynb #b73443eb
 def _is_word(node:ast.expr) -> bool:
     "Whether a part is text or a truth value"
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bool))
@@ -299,6 +307,7 @@ def _compared(node:ast.expr) -> tuple:
     names = sum(isinstance(o, ast.Name) for o in sides)
     return sides if names and names+sum(map(_is_word, sides))==2 else ()
 
+# %% ../nbs/05_targets.ipynb #0159330d
 @patch
 def _hint(self:Condition, node:ast.expr) -> str:
     "As in an `Expression`"
@@ -317,7 +326,7 @@ def _read(self:Condition, node:ast.expr, depth:int=0):
         self._read_name(side)
         if any(map(_is_word, sides)): self._worded.setdefault(self._names.get(side.id, side.id), side.col_offset)
 
-# %% ../nbs/05_targets.ipynb #90a8f5fb
+# %% ../nbs/05_targets.ipynb #dbae6f06
 def _alike(a, b) -> float:
     "1 for equal values, 0 for others, NaN where one is missing or cannot be compared"
     if a is None or b is None or a!=a or b!=b: return math.nan
@@ -405,7 +414,7 @@ def limits(self:Condition) -> dict: # Column or feature -> list of ('<', number)
         out.setdefault(self._names.get(name, name), []).append((op, number))
     return out
 
-# %% ../nbs/05_targets.ipynb #5dcf7679
+# %% ../nbs/05_targets.ipynb #d4edbada
 @patch(as_prop=True)
 def parts(self:Condition) -> list: # `Condition`s, in their order
     "What must hold all at once"
@@ -427,3 +436,75 @@ def _part(self:Condition, node:ast.expr) -> Condition:
 
 @patch
 def __repr__(self:Condition): return self.__dict__.get('_shown', self.text)
+
+# %% ../nbs/05_targets.ipynb #cc2b3b44
+@patch
+def bind(self:Condition,
+    space, # A `Space`, whose features may be named
+    names=(), # The other columns that are known: quantities, labels, the prediction
+) -> Condition: # The same
+    "Check a condition; raises `TargetError` for an unknown name, and where nothing can meet what is said of a name"
+    parts = self.parts
+    for name in self.columns:
+        about = [part for part in parts if part.columns==[name]]
+        exact = [part for part in about if _is_exact(part)]
+        if name in names:
+            self._check_values(name, exact, _between(exact))
+            continue
+        choices = self._choices(space, name, names)
+        if name.partition('[')[0] not in space.continuous: self._check_values(name, about, choices, choices)
+        else:
+            inside = [o for o in _between(exact) if choices[0]<=o<=choices[-1]]
+            self._check_values(name, exact, [choices[0], *inside, choices[-1]], choices)
+    return self
+
+# %% ../nbs/05_targets.ipynb #0c6f7938
+@patch
+def _choices(self:Condition, space, name:str, names) -> tuple:
+    "The choices of a feature; one error for a name that is none"
+    place = self._place_of(name)
+    try: reference = space.reference(name)
+    except ValueError as e: raise self._error(str(e), place) from None
+    if reference: return space.choices_at(reference)
+    near = did_you_mean(name.partition('[')[0], [*names, *space.levels, 'layers'])
+    columns, features = ', '.join(map(_written, names)) or 'none', ', '.join([*space.levels, 'layers'])
+    raise self._error(f"{name!r} is not known{near}; columns are {columns}, features {features}", place)
+
+# %% ../nbs/05_targets.ipynb #05f13ab5
+def _is_exact(part:Condition) -> bool:
+    "Whether the limits of a part about one column say all that it says"
+    limits = [limit for found in part.limits.values() for limit in found]
+    return bool(limits) and len(limits)==len(_comparisons(part._tree))
+
+def _between(parts:list) -> list:
+    "The numbers that parts name, and numbers below, above, just beside and between them"
+    named = sorted({number for part in parts for found in part.limits.values() for _,number in found})
+    beside = [math.nextafter(o, end) for o in named for end in (-math.inf, math.inf)]
+    inside = [a+(b-a)*share for a,b in zip(named, named[1:]) for share in (.123, .5, .877)]
+    return [*named, *beside, *inside, *(o-1 for o in named[:1]), *(o+1 for o in named[-1:])]
+
+@patch
+def _check_values(self:Condition, name:str, parts:list, values, choices=()):
+    "Raise an error where no value meets all parts"
+    if not parts or not len(values): return
+    met = [part({name: values}) for part in parts]
+    if np.all(met, 0).any(): return
+    alone = next((part for part,ok in zip(parts, met) if not ok.any()), None)
+    if alone is None: what = f"{' and '.join(map(str, parts))} contradict each other"
+    elif not len(choices): what = f"nothing meets {alone}"
+    else: what = f"no choice of {name} meets {alone}{_nearest(alone, choices)}; choices are {_listed(choices)}"
+    raise self._error(what, self._place_of(name))
+
+# %% ../nbs/05_targets.ipynb #81f3eb05
+def _nearest(part:Condition, choices) -> str:
+    "Which choice is nearest to the number or the word that a part names; nothing where that is not clear"
+    words = [o.value for o in ast.walk(part._tree) if isinstance(o, ast.Constant) and isinstance(o.value, str)]
+    if words: return did_you_mean(words[0], choices)
+    named = [number for found in part.limits.values() for _,number in found]
+    numbers = [o for o in choices if isinstance(o, (int, float))]
+    return f" (the nearest is {min(numbers, key=lambda o: abs(o-named[0]))})" if named and numbers else ''
+
+def _listed(values) -> str:
+    "Choices for a message, the middle left out where there are many"
+    texts = list(map(str, values))
+    return ', '.join(texts if len(texts)<=20 else [*texts[:18], '...', texts[-1]])
