@@ -45,6 +45,10 @@ def places_of(
     return [place for place in found if len(place.choices)>1]
 
 # %% ../nbs/72_effects.ipynb #e7ebfdfd
+def _reference(place:Place) -> Reference:
+    "A place as its space names it"
+    return Reference(place.stage, place.layer, 'layers' if place.feature=='topology' else place.feature)
+
 class Chooser:
     "The networks of a space as codes: one whole number per place"
     def __init__(self,
@@ -53,19 +57,29 @@ class Chooser:
         self.space, self.places = space, places_of(space)
         self._column = {(p.feature, p.stage, p.layer): i for i,p in enumerate(self.places)}
         self._leaders = space.leaders
+        self._same = [[_reference(place)] for place in self.places] # Each place, and those that follow it
+        for follower,leader in self._leaders.items():
+            for same in self._same:
+                if same[0]==leader: same.append(follower)
 
-    def _codes_at(self, codes, feature, stage, layer):
-        "(n,) the codes of one place; zeros where there is only one choice"
-        leader = self._leaders.get(Reference(stage, layer, 'layers' if feature=='topology' else feature))
-        if leader: stage, layer = leader.stage, leader.layer
-        if leader and leader.name!='layers': feature = leader.name
-        column = self._column.get((feature, stage, layer))
-        return np.zeros(len(codes), int) if column is None else codes[:,column]
+# %% ../nbs/72_effects.ipynb #284dc4e2
+@patch
+def _codes_at(self:Chooser, codes, feature, stage, layer):
+    "(n,) the codes of one place; zeros where there is only one choice"
+    follower = _reference(Place(feature, stage, layer, ()))
+    leader = self._leaders.get(follower, follower)
+    name = feature if leader.name=='layers' else leader.name
+    column = self._column.get((name, leader.stage, leader.layer))
+    found = np.zeros(len(codes), int) if column is None else codes[:,column]
+    if leader==follower or leader.name=='layers': return found
+    known, own = self.space.choices_at(leader), self.space.choices_at(follower)
+    return found if known==own else np.array([own.index(o) if o in own else 0 for o in known])[found]
 
-    def _wirings(self, codes):
-        "(n, stages) which topology each stage has"
-        names = ['layers' if stage.is_chain else 'topology' for stage in self.space.stages]
-        return np.stack([self._codes_at(codes, name, u, 0) for u,name in enumerate(names, 1)], 1)
+@patch
+def _wirings(self:Chooser, codes):
+    "(n, stages) which topology each stage has"
+    names = ['layers' if stage.is_chain else 'topology' for stage in self.space.stages]
+    return np.stack([self._codes_at(codes, name, u, 0) for u,name in enumerate(names, 1)], 1)
 
 # %% ../nbs/72_effects.ipynb #656ef89f
 @patch
@@ -76,28 +90,27 @@ def counts(self:Chooser,
     allowed = [np.array([n for n,_ in stage.topologies]) for stage in self.space.stages]
     return np.stack([layers[wiring] for layers,wiring in zip(allowed, self._wirings(codes).T)], 1)
 
+# %% ../nbs/72_effects.ipynb #7e27f490
 @patch
 def present(self:Chooser,
     codes:np.ndarray, # (n, places)
 ) -> np.ndarray: # (n, places) booleans
     "Which places networks have"
     counts, out = self.counts(codes), np.ones(codes.shape, bool)
-    for i,place in enumerate(self.places):
-        conditional = place.stage and place.feature not in ('layers', 'topology')
-        if conditional: out[:,i] = counts[:,place.stage-1]>=max(place.layer, 1)
-        if place.feature not in ('layers', 'topology'): out[:,i] &= self._applies(codes, place)
+    for i,same in enumerate(self._same):
+        if same[0].name!='layers': out[:,i] = np.any([self._applies(codes, counts, place) for place in same], 0)
     return out
 
 @patch
-def _applies(self:Chooser, codes, place):
-    "(n,) booleans: which networks have a feature that may be absent"
-    stage = self.space.stages[place.stage-1] if place.stage else None
+def _applies(self:Chooser, codes, counts, place):
+    "(n,) booleans: which networks have a feature at a place"
+    stage, out = self.space.stages[place.stage-1] if place.stage else None, np.ones(len(codes), bool)
+    if stage: out = counts[:,place.stage-1]>=max(place.layer, 1)
     features = self.space.network if stage is None else stage.layer if place.layer else stage.stage
-    out = np.ones(len(codes), bool)
-    for name,allowed in features[place.feature].only.items():
+    for name,allowed in features[place.name].only.items():
         numbers = [features[name].choices.index(choice) for choice in allowed]
-        out &= np.isin(self._codes_at(codes, name, place.stage, place.layer), numbers)
-        out &= self._applies(codes, Place(name, place.stage, place.layer, ()))
+        out = out & np.isin(self._codes_at(codes, name, place.stage, place.layer), numbers)
+        out = out & self._applies(codes, counts, Reference(place.stage, place.layer, name))
     return out
 
 # %% ../nbs/72_effects.ipynb #b00fa893
@@ -145,24 +158,23 @@ def candidates(self:Chooser,
 
 # %% ../nbs/72_effects.ipynb #dd9d0136
 def _nearest(place, value):
-    "The number of a choice; of a continuous feature, of the nearest step; 0 for a feature that is absent"
-    if value is None: return 0
+    "The number of a choice; of a continuous feature, of the nearest step"
     if value in place.choices: return place.choices.index(value)
+    if isinstance(value, str): return 0 # Another stage may have words of its own
     return int(np.argmin([abs(choice-value) for choice in place.choices]))
 
 # %% ../nbs/72_effects.ipynb #b2d18071
 @patch
 def _code(self:Chooser, place, arch):
-    "The code of one place of a network; 0 where the network lacks the place"
-    if not place.stage: return _nearest(place, arch.network[place.feature])
-    stage = arch.stages[place.stage-1]
-    layers = stage['layers']
+    "The code of one place of a network; 0 where the network lacks the place, and all that follow it"
     if place.feature=='topology':
+        stage = arch.stages[place.stage-1]
         wirings = [(n, tuple(sorted(edges))) for n,edges in self.space.stages[place.stage-1].topologies]
-        return wirings.index((len(layers), tuple(sorted(stage.get('edges', ())))))
-    if place.feature=='layers': return place.choices.index(len(layers))
-    if len(layers)<max(place.layer, 1): return 0
-    return _nearest(place, (layers[place.layer-1] if place.layer else stage)[place.feature])
+        return wirings.index((len(stage['layers']), tuple(sorted(stage.get('edges', ())))))
+    for reference in self._same[self._column[place.feature, place.stage, place.layer]]:
+        value = reference.value(arch.stages, arch.network)
+        if value is not None: return _nearest(place, value)
+    return 0
 
 @patch
 def codes(self:Chooser,

@@ -7,8 +7,9 @@ __all__ = ['most_modules', 'AutoBuildWarning', 'AutoBuild']
 
 # %% ../nbs/90_estimator.ipynb #9157fec1
 import math, warnings
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -124,7 +125,7 @@ def _set(self:AutoBuild, data, labels, archs, predictor, heldout):
     picked = np.random.default_rng(self.seed).permutation(len(archs))[:self.n_contexts]
     contexts = [archs[i] for i in picked]
     self.__dict__.update(train=data, labels=labels, heldout=heldout, contexts=contexts, _distinct_archs=archs,
-                         _predictor=predictor, _scores={}, _others={}, _builders={}, _effects={})
+                         _predictor=predictor, _scores={}, _others={}, _builders={}, _effects={}, _not_given=())
 
 # %% ../nbs/90_estimator.ipynb #b4d7168b
 @patch(as_prop=True)
@@ -483,20 +484,49 @@ def _in_order(scores, top):
     order = np.argsort(scores if top is not None and top<0 else -scores, kind='stable')
     return order[np.isfinite(scores[order])][:None if top is None else abs(top)]
 
+# %% ../nbs/90_estimator.ipynb #38483555
+@dataclass(frozen=True)
+class _SureColumn(Column):
+    "A column of a fitted model, which knows how sure it is"
+    bound:Callable|None=None # (networks, sure, '<' or '>') -> (n,) numbers; None where values are exact
+
+    def at_least_sure(self, nets, sure, op):
+        "What the truth stays below ('<') or above ('>') with probability `sure`; the values where `sure` is None"
+        return self.values(nets) if sure is None or self.bound is None else self.bound(nets, sure, op)
+
 # %% ../nbs/90_estimator.ipynb #4136dfea
 class _Columns:
-    "What the builder may ask for by name: quantities, the prediction, and labelled columns by ensembles of theirs"
+    "What may be asked for by name: quantities, features, the prediction, and labelled columns by ensembles of theirs"
     def __init__(self, ab): self.ab = ab
 
     def __getitem__(self, name):
         ab = self.ab
-        if name in ab.train.quantities: return Column(ab.train.quantities[name])
+        if name in ab.train.quantities: return _SureColumn(ab.train.quantities[name])
+        if name not in ('predicted', *ab.train.metrics) and (place := ab.space.reference(name)):
+            return _SureColumn(partial(ab.space.feature_values, place))
         model = ab if name in ('predicted', str(ab.target)) else ab._model_of(name)
         def modules(stage, contexts):
             known = contexts is ab.contexts or (stage, model.readout) in model._scores
             if known: return model.module_scores(stage).mean(0)
             return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
-        return Column(model.predictor.predict, modules, model.readout in standalone)
+        predictor = model.predictor
+        return _SureColumn(predictor.predict, modules, model.readout in standalone, predictor.bound)
+
+# %% ../nbs/90_estimator.ipynb #a72dde63
+@patch
+def _condition(self:AutoBuild, where):
+    "The checked condition of `where`; None for None"
+    if where is None: return None
+    condition = Condition(where)
+    for name in condition.columns: self._check_given(name)
+    return condition.bind(self.space, list(dict.fromkeys([*self.train.quantities, *self.train.metrics, 'predicted'])))
+
+@patch
+def _check_given(self:AutoBuild, name):
+    "Raises TargetError for a quantity that a saved model knew, and that `load` was not given"
+    if name not in self._not_given or name in self.train.metrics: return
+    raise TargetError(f"{name} was a quantity of this model; give it again: "
+                      f"AutoBuild.load(path, quantities=dict({name}=...))")
 
 # %% ../nbs/90_estimator.ipynb #ff309a0a
 @patch
@@ -509,6 +539,7 @@ def _settings(self:AutoBuild):
 def _model_of(self:AutoBuild, name):
     "The AutoBuild of another column of the training table; fitted when it is first asked for"
     if name not in self._others:
+        self._check_given(name)
         if name not in self.train.metrics:
             raise TargetError(f"where: {name!r} is not known; quantities are {list(self.train.quantities)}, "
                               f"labelled columns {self.train.metrics}, and 'predicted'")
@@ -536,7 +567,7 @@ def _built_table(self:AutoBuild, nets, scores, condition):
     asked = condition.columns if condition else []
     names = [*self.train.quantities, *(name for name in asked if name not in ('predicted', str(self.target)))]
     columns = _Columns(self)
-    values = {name: np.asarray(columns[name].values(nets), float) for name in dict.fromkeys(names)}
+    values = {name: np.asarray(columns[name].values(nets)) for name in dict.fromkeys(names)}
     return pd.DataFrame(dict(score=scores, predicted=self.predictor.predict(nets), **values))
 
 # %% ../nbs/90_estimator.ipynb #484a8fac
@@ -576,7 +607,7 @@ def construct(self:AutoBuild,
     n = check_number('n', n, 1, 1e6, whole=True)
     tries = check_number('tries', tries, 1, 1e9, whole=True)
     pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
-    condition, builder = None if where is None else Condition(where), self._builder(progress)
+    condition, builder = self._condition(where), self._builder(progress)
     known = builder.numbers_of(self._distinct_archs)
     nets, scores, looked = builder.best('predicted', pool, condition, known, tries, skip=(str(self.target),))
     if not len(nets): raise ValueError(self._none_found(where, looked))
@@ -625,7 +656,7 @@ def construct_front(self:AutoBuild,
                           f"not {objectives!r}")
     check_number('weights', weights, 1, 1e5, whole=True)
     check_number('each', each, 1, 1e5, whole=True)
-    condition, builder = None if where is None else Condition(where), self._builder(progress)
+    condition, builder = self._condition(where), self._builder(progress)
     nets = builder.front(*self._objectives(objectives), weights, each, builder.numbers_of(self._distinct_archs))
     kept = nets[np.flatnonzero(builder.kept(nets, condition))]
     if not len(kept): raise ValueError(f"none of the {len(nets)} networks built satisfies {where!r}; ask for less")
@@ -695,7 +726,8 @@ def save(self:AutoBuild,
     tensors['errors'] = torch.as_tensor(predictor.errors)
     heldout = None if self.heldout is None else self.heldout.to_dict()
     spec = dict(target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
-                data=dict(name=self.train.name, note=self.train.note), heldout=heldout, blend=predictor.weights)
+                data=dict(name=self.train.name, note=self.train.note, quantities=list(self.train.quantities)),
+                heldout=heldout, blend=predictor.weights)
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
 
 # %% ../nbs/90_estimator.ipynb #940cbc15
@@ -767,6 +799,7 @@ def load(cls:AutoBuild,
         data = read_data(table, space, name=name, quantities=quantities, note=spec['data']['note'])
         heldout = None if spec['heldout'] is None else pd.Series(spec['heldout'], dtype=float)
         self._restore(data, tensors, heldout, spec['blend'])
+        self._not_given = [name for name in spec['data'].get('quantities', []) if name not in data.quantities]
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as e:
         reason = ' '.join(str(e).split())
         raise StoreError(f"folder {path} does not hold a saved AutoBuild model: {reason:.1000}") from None

@@ -127,7 +127,7 @@ class Feature:
         return out | dict(only={k: list(v) for k,v in self.only.items()}) if self.only else out
     def __repr__(self): return f"{self.name}: {_feature_text(self)}"
 
-# %% ../nbs/00_spaces.ipynb #018c8eca
+# %% ../nbs/00_spaces.ipynb #65667de0
 def _without_only(spec, place:str) -> tuple:
     "A feature's description without `only`, and the choices of other features where it is there"
     if not isinstance(spec, dict) or not {'only', 'choices'}&spec.keys(): return spec, {}
@@ -141,7 +141,7 @@ def _without_only(spec, place:str) -> tuple:
     if not isinstance(spec['choices'], dict): return spec['choices'], only
     raise SpaceError(f"{place}: choices is a list; write low and high beside only")
 
-# %% ../nbs/00_spaces.ipynb #7e8cb5b3
+# %% ../nbs/00_spaces.ipynb #7217e442
 @patch
 def applies(self:Feature,
     values:dict, # Values of the features that are declared before it
@@ -474,7 +474,7 @@ def _declared(spec:dict, place:str) -> dict:
     out.conditional = any(f.only for f in out.values())
     return out
 
-# %% ../nbs/00_spaces.ipynb #f831e3d8
+# %% ../nbs/00_spaces.ipynb #5f9546b6
 class _Features(dict):
     "Name -> `Feature` of one level"
     conditional = False # Whether some of them may be absent
@@ -489,7 +489,7 @@ def _check_only(feature:Feature, before:dict):
                              f"before it on its level, {names}")
         feature.only[name] = tuple([before[name].check(o, where) for o in allowed])
 
-# %% ../nbs/00_spaces.ipynb #a0fa98ef
+# %% ../nbs/00_spaces.ipynb #4ea8fe6f
 def _counts(spec:list, place:str) -> list:
     "Allowed layer counts, ascending"
     is_list = isinstance(spec, (list, tuple, range, np.ndarray))
@@ -565,7 +565,7 @@ def _count(features:_Features) -> int:
         counts = longer
     return sum(counts.values())
 
-# %% ../nbs/00_spaces.ipynb #0a08bc57
+# %% ../nbs/00_spaces.ipynb #1f77a2ac
 @patch
 def size(self:Stage) -> int: # Exact; continuous features count at their steps
     "How many modules this stage has"
@@ -612,7 +612,7 @@ def _checked(features:_Features, values:dict, place:str) -> tuple:
     missing = next(k for k in features if k not in values)
     raise SpaceError(f"{place}: feature {missing!r} is missing; choose from {_feature_text(features[missing])}")
 
-# %% ../nbs/00_spaces.ipynb #0d08eaa8
+# %% ../nbs/00_spaces.ipynb #523c93fc
 def _checked_in_turn(features:_Features, values:dict, place:str) -> tuple:
     "As `_checked`, where some features may be absent"
     out, rest = {}, dict(values)
@@ -644,7 +644,7 @@ def sample(self:Feature, rng:random.Random): # A value drawn uniformly
     "A uniformly drawn value"
     return rng.uniform(self.low, self.high) if self.continuous else rng.choice(self.choices)
 
-# %% ../nbs/00_spaces.ipynb #7de016ed
+# %% ../nbs/00_spaces.ipynb #6d918c17
 def _drawn(features:_Features, rng:random.Random) -> tuple:
     "A value of every feature, None for those that are absent"
     if not features.conditional: return tuple([f.sample(rng) for f in features.values()])
@@ -723,7 +723,7 @@ class Reference:
         if not self.layer: return stage.get(self.name)
         return layers[self.layer-1].get(self.name) if self.layer<=len(layers) else None
 
-# %% ../nbs/00_spaces.ipynb #4033aae8
+# %% ../nbs/00_spaces.ipynb #5f61c235
 _reference = re.compile(r'\s*([^\W\d]\w*)\s*(?:\[\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\])?\s*')
 _example_of = dict(network='{0}', stage='{0}[1] for stage 1', layer='{0}[1,2] for layer 2 in stage 1')
 
@@ -743,7 +743,7 @@ def reference(self:Space,
     if level!='network': _check_place(self, text, name, stage, layer)
     return Reference(stage, layer, name)
 
-# %% ../nbs/00_spaces.ipynb #4cb5ef79
+# %% ../nbs/00_spaces.ipynb #cb86cd4a
 def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     "Raise a `SpaceError` where a stage or a layer is not there, or has no such feature"
     if not 1<=stage<=len(space.stages):
@@ -756,7 +756,7 @@ def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     if name in spec.layer and not 1<=layer<=most:
         raise SpaceError(f"{_shown(text)}: there is no layer {layer}; stage {stage} has layers 1 to {most}")
 
-# %% ../nbs/00_spaces.ipynb #e58936e1
+# %% ../nbs/00_spaces.ipynb #3fe17e6a
 _operators = {'==': operator.eq, '<=': operator.le, '<': operator.lt, '>=': operator.ge, '>': operator.gt}
 
 def _relations(space:Space, text:str) -> list:
@@ -774,7 +774,7 @@ def _relations(space:Space, text:str) -> list:
     for a,_,b in pairs: _check_pair(space, where, a, sign, b)
     return pairs
 
-# %% ../nbs/00_spaces.ipynb #4c740c38
+# %% ../nbs/00_spaces.ipynb #2dfc1912
 def _constrained(space:Space, text:str) -> Reference:
     "A place that a constraint names"
     found = _reference.fullmatch(text)
@@ -785,7 +785,7 @@ def _constrained(space:Space, text:str) -> Reference:
     if place and place.stage: return place
     raise SpaceError(f"{_shown(text.strip())!r} names no feature of a stage or a layer")
 
-# %% ../nbs/00_spaces.ipynb #caf51320
+# %% ../nbs/00_spaces.ipynb #84cc16e0
 @patch
 def choices_at(self:Space,
     place:Reference, # As `reference` gives it
@@ -826,7 +826,7 @@ def _read_constraints(space:Space):
     space._equal += space.layer_groups+[[Reference(u, 0, 'stage') for u in group] for group in space.stage_groups]
     _join_orders(space)
 
-# %% ../nbs/00_spaces.ipynb #e9c290f0
+# %% ../nbs/00_spaces.ipynb #cec2d48b
 def _join_orders(space:Space):
     "Note the stage features that orders join, and whether stage features alone tell all that constraints ask"
     plain = [(a, sign, b) for a,sign,b in space.orders if not (a.layer or b.layer or 'layers' in (a.name, b.name))]
@@ -839,7 +839,7 @@ def _join_orders(space:Space):
     space._joined = [(places, [r for r in plain+equal if r[0] in places]) for places in joined]
     space._in_order = {} # Places that are there -> all their values that keep an order, once they were asked for
 
-# %% ../nbs/00_spaces.ipynb #b9646233
+# %% ../nbs/00_spaces.ipynb #242c2b9c
 def _groups(pairs:list) -> list:
     "Lists of what must be equal, in order: pairs that share one are joined"
     groups = []
@@ -924,7 +924,7 @@ def from_json(cls:Space,
     try: return cls(**{'name': 'space', **spec})
     except SpaceError as e: raise SpaceError(f'{where}: {e}') from None
 
-# %% ../nbs/00_spaces.ipynb #b8111642
+# %% ../nbs/00_spaces.ipynb #3ace53b1
 @patch(as_prop=True)
 def leaders(self:Space) -> dict: # `Reference` -> `Reference`
     "The place that each tied place follows; with a whole stage its layer count (and wiring), too"
@@ -1029,7 +1029,14 @@ def _several(texts, sep:str=', ', most:int=16) -> str:
 # %% ../nbs/00_spaces.ipynb #9ffd3cee
 def _broken(space:Space, stages:tuple) -> str|None:
     "The first constraint that the stages break, or that the first stages break; what is not there breaks none"
-    for group in space._equal:
+    for group in space.constraint_groups:
+        first = None
+        for u,k in group:
+            value = stages[u-1].get(k) if u<=len(stages) else None
+            if value is None or first and value==first[2]: continue
+            if first: return f'{first[1]}[{first[0]}] == {k}[{u}]'
+            first = u, k, value
+    for group in space._equal[len(space.constraint_groups):]:
         present = [(place, value) for place in group if (value := place.value(stages)) is not None]
         for place,value in present[1:]:
             if value!=present[0][1]: return f'{present[0][0]} == {place}'
@@ -1037,7 +1044,7 @@ def _broken(space:Space, stages:tuple) -> str|None:
         a, b = left.value(stages), right.value(stages)
         if a is not None and b is not None and not _operators[sign](a, b): return f'{left} {sign} {right}'
 
-# %% ../nbs/00_spaces.ipynb #06f3eefa
+# %% ../nbs/00_spaces.ipynb #5940bfaf
 @patch
 def allows(self:Space,
     arch:Architecture, # Of the space's features and choices, which are not checked
@@ -1091,7 +1098,7 @@ def options(
         found = [{**known, name: value} for known in found for value in (f.choices if f.applies(known) else (None,))]
     return list(map(_Fixed, found))
 
-# %% ../nbs/00_spaces.ipynb #428ceb53
+# %% ../nbs/00_spaces.ipynb #0944fb12
 def option_numbers(
     features:dict, # Name -> `Feature`, as a `Stage` or a `Space` has them
 ) -> np.ndarray: # One place in `options` for every combination of choices, the last feature changing fastest
@@ -1202,19 +1209,19 @@ def _join(space:Space, stages:list, group:list, rng:random.Random):
     for (u,k),f in zip(present, features):
         if f.allows(value): stages[u-1] = _with_value(space, stages, Reference(u, 0, k), value, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #91cf4321
+# %% ../nbs/00_spaces.ipynb #794b2855
 def _with_value(space:Space, stages:list, place:Reference, value, choose) -> _Fixed:
     "The stage of a place with another value there; `choose` gives what that makes conditional features need"
     spec, stage = space.stages[place.stage-1], stages[place.stage-1]
     if not place.layer:
-        values = dict({k: stage[k] for k in spec.stage}, **{place.name: value})
-        return _owned({**stage, **(_settled(spec.stage, values, choose) if spec.stage.conditional else values)}, spec)
+        changed = {**stage, place.name: value}
+        return _owned(changed | _settled(spec.stage, changed, choose) if spec.stage.conditional else changed, spec)
     layers, values = list(stage['layers']), dict(stage['layers'][place.layer-1], **{place.name: value})
     if spec.layer.conditional: values = _settled(spec.layer, values, choose)
     layers[place.layer-1] = spec._layer(tuple(values[k] for k in spec.layer))
     return _owned({**stage, 'layers': tuple(layers)}, spec)
 
-# %% ../nbs/00_spaces.ipynb #6a870b56
+# %% ../nbs/00_spaces.ipynb #da9f14d0
 def _follow(space:Space, stages:list, choose, leader:int=0):
     "Give tied layers and stages what the first of them has, or what stage `leader` has"
     for group in space.layer_groups:
@@ -1226,13 +1233,13 @@ def _follow(space:Space, stages:list, choose, leader:int=0):
         first = stages[(leader if leader in group else group[0])-1]
         for u in group: stages[u-1] = _owned(first, space.stages[u-1]) if first['layers'] else _left_out
 
-# %% ../nbs/00_spaces.ipynb #eae12066
+# %% ../nbs/00_spaces.ipynb #6962a4b8
 def _arrange(space:Space, stages:list, rng:random.Random):
     "Give what orders and ties join values that keep these, where there are such"
     for places,relations in space._joined: _put_in_order(space, stages, places, relations, rng)
     _follow(space, stages, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #34b0cfe9
+# %% ../nbs/00_spaces.ipynb #6c070fe0
 def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:random.Random):
     "Give the stage features that an order joins other values where theirs break it"
     values = {p: p.value(stages) for p in places}
@@ -1251,7 +1258,7 @@ def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:ran
         values = dict(zip(here, rng.choice(space._in_order[here])))
     for p in here: stages[p.stage-1] = _with_value(space, stages, p, values[p], lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #67ce5e64
+# %% ../nbs/00_spaces.ipynb #76a6dcdf
 def _in_order(places:tuple, features:list, relations:list, most:int=100_000) -> list:
     "All values that keep an order; of very many, some"
     found = [()]
@@ -1336,7 +1343,7 @@ def with_module(self:Space,
     "The network with one stage replaced; features of other stages that must equal one of the new module's follow it"
     if _whole(stage, 'stage', 1)>len(self.stages):
         raise SpaceError(f"stage {short_count(stage)} is not between 1 and {len(self.stages)}")
-    stages = list(self.with_features(arch, stage, module).stages)
+    arch, stages = _placed(self, arch, stage, module)
     if self.needs_filter: _follow(self, stages, lambda f: f.choices[0], stage)
     right = any(s['layers'] for s in stages) and not _broken(self, stages)
     return _made(tuple(stages), arch.network, self if right else None)
@@ -1348,21 +1355,21 @@ def with_features(self:Space,
     module:dict, # The stage part of an architecture
 ) -> Architecture: # A network that need not keep the constraints
     "As `with_module`, but of the other stages only the stage features follow, not layers and not a stage as a whole"
-    arch = self.check(arch)
-    stages = list(arch.stages)
-    stages[stage-1] = self.stages[stage-1].check(module, f'stage {stage}')
-    return _made(tuple(_following(self, stages, stage)), arch.network)
+    arch, stages = _placed(self, arch, stage, module)
+    return _made(tuple(stages), arch.network)
 
-# %% ../nbs/00_spaces.ipynb #d4472fbe
-def _following(space:Space, stages:list, stage:int) -> list:
-    "The stages with every stage feature that equals one of a stage's following it"
-    stages, module = list(stages), stages[stage-1]
+# %% ../nbs/00_spaces.ipynb #b9240759
+def _placed(space:Space, arch:Architecture, stage:int, module:dict) -> tuple:
+    "(the checked network, its stages with the module in place, the stage features that equal one of it following)"
+    arch = space.check(arch)
+    stages = list(arch.stages)
+    module = stages[stage-1] = space.stages[stage-1].check(module, f'stage {stage}')
     for group in space.constraint_groups if module['layers'] else ():
         for value in [module[k] for u,k in group if u==stage and module[k] is not None]:
             for u,k in group:
                 if u!=stage and stages[u-1].get(k) is not None and space.stages[u-1].stage[k].allows(value):
                     stages[u-1] = _with_value(space, stages, Reference(u, 0, k), value, lambda f: f.choices[0])
-    return stages
+    return arch, stages
 
 # %% ../nbs/00_spaces.ipynb #1a1c7d11
 @dataclass(frozen=True, eq=False, repr=False)
@@ -1404,7 +1411,7 @@ def _checked_numbers(space:Space, numbers, networks) -> tuple:
         raise SpaceError(f"{name} go from 0 to less than {ends} in space {space.name!r}")
     return numbers, networks
 
-# %% ../nbs/00_spaces.ipynb #8fef96a2
+# %% ../nbs/00_spaces.ipynb #c767718b
 @patch
 def feature_values(self:Space,
     reference:Reference|str, # A place, or its name such as `kernel[1,2]`
@@ -1418,6 +1425,7 @@ def feature_values(self:Space,
     if not all(map(_is_number, self.choices_at(place))): return _objects(values)
     return np.array([math.nan if v is None else v for v in values], dtype=float)
 
+# %% ../nbs/00_spaces.ipynb #aff4be5e
 def _of_candidates(nets:Candidates, place:Reference) -> list:
     "What candidates have at one place"
     if not place.stage: return [nets.space._network_choices[i].get(place.name) for i in nets.networks.tolist()]

@@ -26,7 +26,7 @@ def _truth(function):
         return np.where(missing, np.nan, function(*values).astype(float))
     return with_gaps
 
-# %% ../nbs/05_targets.ipynb #bcf4ef9d
+# %% ../nbs/05_targets.ipynb #9248525f
 _binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow}
 _compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
@@ -54,7 +54,7 @@ def _indexed(word:str, stage:str|None, layer:str|None) -> str:
     numbers = [str(int(o)) for o in (stage, layer) if o is not None]
     return f"{word}[{','.join(numbers)}]" if numbers else word
 
-# %% ../nbs/05_targets.ipynb #e1a0960e
+# %% ../nbs/05_targets.ipynb #ad4dbed1
 def _translate(text:str) -> tuple:
     "`(code, names, places)`: in Python's spelling, column name of every stand-in, character of `text` behind each byte"
     code, stand_ins, places, prefix = '', {}, [], 'column'
@@ -124,7 +124,7 @@ def _tidy(text:str, kind:str, example:str, most:int) -> str:
     if half: raise TargetError(f"the {kind} {text!r} holds {half[0]!r}, which is no character; write it again")
     return text
 
-# %% ../nbs/05_targets.ipynb #ea14140a
+# %% ../nbs/05_targets.ipynb #dda6f8bf
 @patch
 def _parse(self:Expression) -> ast.expr:
     "The formula as a syntax tree"
@@ -294,20 +294,21 @@ def _bare_value(node:ast.expr) -> ast.expr|None:
     if not isinstance(node, ast.BoolOp): return node
     return next((o for o in map(_bare_value, node.values) if o is not None), None)
 
-# %% ../nbs/05_targets.ipynb #b73443eb
+# %% ../nbs/05_targets.ipynb #4a2c0166
 def _is_word(node:ast.expr) -> bool:
     "Whether a part is text or a truth value"
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bool))
 
 def _compared(node:ast.expr) -> tuple:
-    "The two sides of `==` or `!=` between columns, or between a column and a word; nothing for any other part"
+    "The two sides of `==` or `!=` between columns, or a column and a word or number; nothing for any other part"
     match node:
         case ast.Compare(left=a, ops=[ast.Eq() | ast.NotEq()], comparators=[b]): sides = a, b
         case _: return ()
     names = sum(isinstance(o, ast.Name) for o in sides)
-    return sides if names and names+sum(map(_is_word, sides))==2 else ()
+    constants = sum(isinstance(o, ast.Constant) and isinstance(o.value, (str, bool, int, float)) for o in sides)
+    return sides if names and names+constants==2 else ()
 
-# %% ../nbs/05_targets.ipynb #0159330d
+# %% ../nbs/05_targets.ipynb #97f802dc
 @patch
 def _hint(self:Condition, node:ast.expr) -> str:
     "As in an `Expression`"
@@ -322,11 +323,13 @@ def _read(self:Condition, node:ast.expr, depth:int=0):
         if isinstance(node, ast.Name): self._numeric.add(self._names.get(node.id, node.id))
         return
     for side in sides:
-        if not isinstance(side, ast.Name): continue
+        if not isinstance(side, ast.Name):
+            if not _is_word(side): Expression._read(self, side, depth+1)
+            continue
         self._read_name(side)
         if any(map(_is_word, sides)): self._worded.setdefault(self._names.get(side.id, side.id), side.col_offset)
 
-# %% ../nbs/05_targets.ipynb #dbae6f06
+# %% ../nbs/05_targets.ipynb #54e05313
 def _alike(a, b) -> float:
     "1 for equal values, 0 for others, NaN where one is missing or cannot be compared"
     if a is None or b is None or a!=a or b!=b: return math.nan
@@ -343,9 +346,17 @@ _equal = np.frompyfunc(_alike_or_missing, 2, 1)
 def _column(self:Condition, columns:Mapping, name:str) -> np.ndarray:
     "A column as float64, or as it is where it need not hold numbers"
     if name in self._numeric or name not in columns: return Expression._column(self, columns, name)
-    try: values = np.asarray(columns[name])
-    except ValueError: return Expression._column(self, columns, name) # Lists of different lengths
+    values = columns[name]
+    if isinstance(values, (list, tuple)): values = _as_they_are(values)
+    values = np.asarray(values)
     return values.astype(float) if values.dtype.kind in 'biuf' else values.astype(object)
+
+# %% ../nbs/05_targets.ipynb #6f7604eb
+def _as_they_are(values) -> np.ndarray:
+    "A list as an array, which does not turn 3 into '3' where another value is text"
+    out = np.empty(len(values), dtype=object)
+    for i,value in enumerate(values): out[i] = value
+    return out.astype(float) if all(type(o) in (int, float, bool) and not abs(o)>1e300 for o in values) else out
 
 # %% ../nbs/05_targets.ipynb #2e3e6edd
 def _comparisons(node:ast.expr, holds:bool=True) -> list:
@@ -414,7 +425,7 @@ def limits(self:Condition) -> dict: # Column or feature -> list of ('<', number)
         out.setdefault(self._names.get(name, name), []).append((op, number))
     return out
 
-# %% ../nbs/05_targets.ipynb #d4edbada
+# %% ../nbs/05_targets.ipynb #4ee6149f
 @patch(as_prop=True)
 def parts(self:Condition) -> list: # `Condition`s, in their order
     "What must hold all at once"
@@ -437,7 +448,7 @@ def _part(self:Condition, node:ast.expr) -> Condition:
 @patch
 def __repr__(self:Condition): return self.__dict__.get('_shown', self.text)
 
-# %% ../nbs/05_targets.ipynb #cc2b3b44
+# %% ../nbs/05_targets.ipynb #ce0050cb
 @patch
 def bind(self:Condition,
     space, # A `Space`, whose features may be named
@@ -458,7 +469,7 @@ def bind(self:Condition,
             self._check_values(name, exact, [choices[0], *inside, choices[-1]], choices)
     return self
 
-# %% ../nbs/05_targets.ipynb #0c6f7938
+# %% ../nbs/05_targets.ipynb #126bf521
 @patch
 def _choices(self:Condition, space, name:str, names) -> tuple:
     "The choices of a feature; one error for a name that is none"
@@ -470,7 +481,7 @@ def _choices(self:Condition, space, name:str, names) -> tuple:
     columns, features = ', '.join(map(_written, names)) or 'none', ', '.join([*space.levels, 'layers'])
     raise self._error(f"{name!r} is not known{near}; columns are {columns}, features {features}", place)
 
-# %% ../nbs/05_targets.ipynb #05f13ab5
+# %% ../nbs/05_targets.ipynb #1cd89986
 def _is_exact(part:Condition) -> bool:
     "Whether the limits of a part about one column say all that it says"
     limits = [limit for found in part.limits.values() for limit in found]
@@ -495,7 +506,7 @@ def _check_values(self:Condition, name:str, parts:list, values, choices=()):
     else: what = f"no choice of {name} meets {alone}{_nearest(alone, choices)}; choices are {_listed(choices)}"
     raise self._error(what, self._place_of(name))
 
-# %% ../nbs/05_targets.ipynb #81f3eb05
+# %% ../nbs/05_targets.ipynb #b266f7b9
 def _nearest(part:Condition, choices) -> str:
     "Which choice is nearest to the number or the word that a part names; nothing where that is not clear"
     words = [o.value for o in ast.walk(part._tree) if isinstance(o, ast.Constant) and isinstance(o.value, str)]
