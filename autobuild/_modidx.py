@@ -1350,6 +1350,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'autobuild.spaces._too_few': ('spaces.html#_too_few', 'autobuild/spaces.py'),
                                   'autobuild.spaces._topology': ('spaces.html#_topology', 'autobuild/spaces.py'),
                                   'autobuild.spaces._whole': ('spaces.html#_whole', 'autobuild/spaces.py'),
+                                  'autobuild.spaces._with_feature': ('spaces.html#_with_feature', 'autobuild/spaces.py'),
                                   'autobuild.spaces._with_value': ('spaces.html#_with_value', 'autobuild/spaces.py'),
                                   'autobuild.spaces._without_only': ('spaces.html#_without_only', 'autobuild/spaces.py'),
                                   'autobuild.spaces.option_numbers': ('spaces.html#option_numbers', 'autobuild/spaces.py'),

@@ -127,7 +127,7 @@ class Feature:
         return out | dict(only={k: list(v) for k,v in self.only.items()}) if self.only else out
     def __repr__(self): return f"{self.name}: {_feature_text(self)}"
 
-# %% ../nbs/00_spaces.ipynb #65667de0
+# %% ../nbs/00_spaces.ipynb #78d16d65
 def _without_only(spec, place:str) -> tuple:
     "A feature's description without `only`, and the choices of other features where it is there"
     if not isinstance(spec, dict) or not {'only', 'choices'}&spec.keys(): return spec, {}
@@ -141,7 +141,7 @@ def _without_only(spec, place:str) -> tuple:
     if not isinstance(spec['choices'], dict): return spec['choices'], only
     raise SpaceError(f"{place}: choices is a list; write low and high beside only")
 
-# %% ../nbs/00_spaces.ipynb #7217e442
+# %% ../nbs/00_spaces.ipynb #c744ffe0
 @patch
 def applies(self:Feature,
     values:dict, # Values of the features that are declared before it
@@ -474,7 +474,7 @@ def _declared(spec:dict, place:str) -> dict:
     out.conditional = any(f.only for f in out.values())
     return out
 
-# %% ../nbs/00_spaces.ipynb #5f9546b6
+# %% ../nbs/00_spaces.ipynb #9197554c
 class _Features(dict):
     "Name -> `Feature` of one level"
     conditional = False # Whether some of them may be absent
@@ -489,7 +489,7 @@ def _check_only(feature:Feature, before:dict):
                              f"before it on its level, {names}")
         feature.only[name] = tuple([before[name].check(o, where) for o in allowed])
 
-# %% ../nbs/00_spaces.ipynb #4ea8fe6f
+# %% ../nbs/00_spaces.ipynb #d54cbe91
 def _counts(spec:list, place:str) -> list:
     "Allowed layer counts, ascending"
     is_list = isinstance(spec, (list, tuple, range, np.ndarray))
@@ -565,7 +565,7 @@ def _count(features:_Features) -> int:
         counts = longer
     return sum(counts.values())
 
-# %% ../nbs/00_spaces.ipynb #1f77a2ac
+# %% ../nbs/00_spaces.ipynb #2b907026
 @patch
 def size(self:Stage) -> int: # Exact; continuous features count at their steps
     "How many modules this stage has"
@@ -612,7 +612,7 @@ def _checked(features:_Features, values:dict, place:str) -> tuple:
     missing = next(k for k in features if k not in values)
     raise SpaceError(f"{place}: feature {missing!r} is missing; choose from {_feature_text(features[missing])}")
 
-# %% ../nbs/00_spaces.ipynb #523c93fc
+# %% ../nbs/00_spaces.ipynb #2a9c0e4f
 def _checked_in_turn(features:_Features, values:dict, place:str) -> tuple:
     "As `_checked`, where some features may be absent"
     out, rest = {}, dict(values)
@@ -644,7 +644,7 @@ def sample(self:Feature, rng:random.Random): # A value drawn uniformly
     "A uniformly drawn value"
     return rng.uniform(self.low, self.high) if self.continuous else rng.choice(self.choices)
 
-# %% ../nbs/00_spaces.ipynb #6d918c17
+# %% ../nbs/00_spaces.ipynb #b842afe9
 def _drawn(features:_Features, rng:random.Random) -> tuple:
     "A value of every feature, None for those that are absent"
     if not features.conditional: return tuple([f.sample(rng) for f in features.values()])
@@ -723,7 +723,7 @@ class Reference:
         if not self.layer: return stage.get(self.name)
         return layers[self.layer-1].get(self.name) if self.layer<=len(layers) else None
 
-# %% ../nbs/00_spaces.ipynb #5f61c235
+# %% ../nbs/00_spaces.ipynb #52df75fd
 _reference = re.compile(r'\s*([^\W\d]\w*)\s*(?:\[\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\])?\s*')
 _example_of = dict(network='{0}', stage='{0}[1] for stage 1', layer='{0}[1,2] for layer 2 in stage 1')
 
@@ -743,7 +743,7 @@ def reference(self:Space,
     if level!='network': _check_place(self, text, name, stage, layer)
     return Reference(stage, layer, name)
 
-# %% ../nbs/00_spaces.ipynb #cb86cd4a
+# %% ../nbs/00_spaces.ipynb #c595d1bb
 def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     "Raise a `SpaceError` where a stage or a layer is not there, or has no such feature"
     if not 1<=stage<=len(space.stages):
@@ -756,7 +756,7 @@ def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     if name in spec.layer and not 1<=layer<=most:
         raise SpaceError(f"{_shown(text)}: there is no layer {layer}; stage {stage} has layers 1 to {most}")
 
-# %% ../nbs/00_spaces.ipynb #3fe17e6a
+# %% ../nbs/00_spaces.ipynb #971fb128
 _operators = {'==': operator.eq, '<=': operator.le, '<': operator.lt, '>=': operator.ge, '>': operator.gt}
 
 def _relations(space:Space, text:str) -> list:
@@ -774,7 +774,7 @@ def _relations(space:Space, text:str) -> list:
     for a,_,b in pairs: _check_pair(space, where, a, sign, b)
     return pairs
 
-# %% ../nbs/00_spaces.ipynb #2dfc1912
+# %% ../nbs/00_spaces.ipynb #3416bf36
 def _constrained(space:Space, text:str) -> Reference:
     "A place that a constraint names"
     found = _reference.fullmatch(text)
@@ -785,7 +785,7 @@ def _constrained(space:Space, text:str) -> Reference:
     if place and place.stage: return place
     raise SpaceError(f"{_shown(text.strip())!r} names no feature of a stage or a layer")
 
-# %% ../nbs/00_spaces.ipynb #84cc16e0
+# %% ../nbs/00_spaces.ipynb #4102b397
 @patch
 def choices_at(self:Space,
     place:Reference, # As `reference` gives it
@@ -806,6 +806,10 @@ def _check_pair(space:Space, where:str, a:Reference, sign:str, b:Reference):
         if a.name!=b.name or sign!='==': raise SpaceError(f"{where}: a stage as a whole can only equal another, by ==")
         if space.stages[a.stage-1].spec==space.stages[b.stage-1].spec: return
         raise SpaceError(f"{where}: stages {a.stage} and {b.stage} are described differently; describe both alike")
+    first, second = (space.choices_at(p) for p in (a, b))
+    continuous = {a.name, b.name}.intersection(space.continuous)
+    if sign=='==' and not continuous and not set(first)&set(second):
+        raise SpaceError(f"{where}: {a} and {b} have no choice in common: {_listed(first)}, {_listed(second)}")
     words = [p for p in (a, b) if not all(map(_is_number, space.choices_at(p)))]
     if words and sign!='==': raise SpaceError(f"{where}: {words[0]} is no number, and {sign} is an order among numbers")
 
@@ -823,10 +827,11 @@ def _read_constraints(space:Space):
         of_stages += [((first, k), (u, k)) for u in others for k in space.stages[first-1].stage]
     space.constraint_groups = _groups(of_stages)
     space._equal = [[Reference(u, 0, k) for u,k in group] for group in space.constraint_groups]
-    space._equal += space.layer_groups+[[Reference(u, 0, 'stage') for u in group] for group in space.stage_groups]
+    space._beyond = space.layer_groups+[[Reference(u, 0, 'stage') for u in group] for group in space.stage_groups]
+    space._equal += space._beyond
     _join_orders(space)
 
-# %% ../nbs/00_spaces.ipynb #cec2d48b
+# %% ../nbs/00_spaces.ipynb #fd9d7495
 def _join_orders(space:Space):
     "Note the stage features that orders join, and whether stage features alone tell all that constraints ask"
     plain = [(a, sign, b) for a,sign,b in space.orders if not (a.layer or b.layer or 'layers' in (a.name, b.name))]
@@ -839,7 +844,7 @@ def _join_orders(space:Space):
     space._joined = [(places, [r for r in plain+equal if r[0] in places]) for places in joined]
     space._in_order = {} # Places that are there -> all their values that keep an order, once they were asked for
 
-# %% ../nbs/00_spaces.ipynb #242c2b9c
+# %% ../nbs/00_spaces.ipynb #53f0573a
 def _groups(pairs:list) -> list:
     "Lists of what must be equal, in order: pairs that share one are joined"
     groups = []
@@ -924,7 +929,7 @@ def from_json(cls:Space,
     try: return cls(**{'name': 'space', **spec})
     except SpaceError as e: raise SpaceError(f'{where}: {e}') from None
 
-# %% ../nbs/00_spaces.ipynb #3ace53b1
+# %% ../nbs/00_spaces.ipynb #409123c6
 @patch(as_prop=True)
 def leaders(self:Space) -> dict: # `Reference` -> `Reference`
     "The place that each tied place follows; with a whole stage its layer count (and wiring), too"
@@ -1036,7 +1041,7 @@ def _broken(space:Space, stages:tuple) -> str|None:
             if value is None or first and value==first[2]: continue
             if first: return f'{first[1]}[{first[0]}] == {k}[{u}]'
             first = u, k, value
-    for group in space._equal[len(space.constraint_groups):]:
+    for group in space._beyond:
         present = [(place, value) for place in group if (value := place.value(stages)) is not None]
         for place,value in present[1:]:
             if value!=present[0][1]: return f'{present[0][0]} == {place}'
@@ -1044,7 +1049,7 @@ def _broken(space:Space, stages:tuple) -> str|None:
         a, b = left.value(stages), right.value(stages)
         if a is not None and b is not None and not _operators[sign](a, b): return f'{left} {sign} {right}'
 
-# %% ../nbs/00_spaces.ipynb #5940bfaf
+# %% ../nbs/00_spaces.ipynb #d0c9dadf
 @patch
 def allows(self:Space,
     arch:Architecture, # Of the space's features and choices, which are not checked
@@ -1098,7 +1103,7 @@ def options(
         found = [{**known, name: value} for known in found for value in (f.choices if f.applies(known) else (None,))]
     return list(map(_Fixed, found))
 
-# %% ../nbs/00_spaces.ipynb #0944fb12
+# %% ../nbs/00_spaces.ipynb #25e9cdad
 def option_numbers(
     features:dict, # Name -> `Feature`, as a `Stage` or a `Space` has them
 ) -> np.ndarray: # One place in `options` for every combination of choices, the last feature changing fastest
@@ -1207,21 +1212,24 @@ def _join(space:Space, stages:list, group:list, rng:random.Random):
     value = stages[present[0][0]-1][present[0][1]]
     if any(f.continuous for f in features): value = _shared(features, rng)
     for (u,k),f in zip(present, features):
-        if f.allows(value): stages[u-1] = _with_value(space, stages, Reference(u, 0, k), value, lambda f: f.sample(rng))
+        if f.allows(value): stages[u-1] = _with_feature(space, stages, u, k, value, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #794b2855
+# %% ../nbs/00_spaces.ipynb #b5a1283e
+def _with_feature(space:Space, stages:list, u:int, name:str, value, choose) -> _Fixed:
+    "Stage `u` with another value of a stage feature; `choose` gives what that makes conditional features need"
+    spec, changed = space.stages[u-1], {**stages[u-1], name: value}
+    return _owned(changed | _settled(spec.stage, changed, choose) if spec.stage.conditional else changed, spec)
+
 def _with_value(space:Space, stages:list, place:Reference, value, choose) -> _Fixed:
     "The stage of a place with another value there; `choose` gives what that makes conditional features need"
+    if not place.layer: return _with_feature(space, stages, place.stage, place.name, value, choose)
     spec, stage = space.stages[place.stage-1], stages[place.stage-1]
-    if not place.layer:
-        changed = {**stage, place.name: value}
-        return _owned(changed | _settled(spec.stage, changed, choose) if spec.stage.conditional else changed, spec)
     layers, values = list(stage['layers']), dict(stage['layers'][place.layer-1], **{place.name: value})
     if spec.layer.conditional: values = _settled(spec.layer, values, choose)
     layers[place.layer-1] = spec._layer(tuple(values[k] for k in spec.layer))
     return _owned({**stage, 'layers': tuple(layers)}, spec)
 
-# %% ../nbs/00_spaces.ipynb #da9f14d0
+# %% ../nbs/00_spaces.ipynb #d53248bb
 def _follow(space:Space, stages:list, choose, leader:int=0):
     "Give tied layers and stages what the first of them has, or what stage `leader` has"
     for group in space.layer_groups:
@@ -1233,13 +1241,13 @@ def _follow(space:Space, stages:list, choose, leader:int=0):
         first = stages[(leader if leader in group else group[0])-1]
         for u in group: stages[u-1] = _owned(first, space.stages[u-1]) if first['layers'] else _left_out
 
-# %% ../nbs/00_spaces.ipynb #6962a4b8
+# %% ../nbs/00_spaces.ipynb #17b53f5e
 def _arrange(space:Space, stages:list, rng:random.Random):
     "Give what orders and ties join values that keep these, where there are such"
     for places,relations in space._joined: _put_in_order(space, stages, places, relations, rng)
     _follow(space, stages, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #6c070fe0
+# %% ../nbs/00_spaces.ipynb #d2b9dcf9
 def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:random.Random):
     "Give the stage features that an order joins other values where theirs break it"
     values = {p: p.value(stages) for p in places}
@@ -1258,7 +1266,7 @@ def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:ran
         values = dict(zip(here, rng.choice(space._in_order[here])))
     for p in here: stages[p.stage-1] = _with_value(space, stages, p, values[p], lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #76a6dcdf
+# %% ../nbs/00_spaces.ipynb #eb9e97a6
 def _in_order(places:tuple, features:list, relations:list, most:int=100_000) -> list:
     "All values that keep an order; of very many, some"
     found = [()]
@@ -1358,7 +1366,7 @@ def with_features(self:Space,
     arch, stages = _placed(self, arch, stage, module)
     return _made(tuple(stages), arch.network)
 
-# %% ../nbs/00_spaces.ipynb #b9240759
+# %% ../nbs/00_spaces.ipynb #622b1daa
 def _placed(space:Space, arch:Architecture, stage:int, module:dict) -> tuple:
     "(the checked network, its stages with the module in place, the stage features that equal one of it following)"
     arch = space.check(arch)
@@ -1368,7 +1376,7 @@ def _placed(space:Space, arch:Architecture, stage:int, module:dict) -> tuple:
         for value in [module[k] for u,k in group if u==stage and module[k] is not None]:
             for u,k in group:
                 if u!=stage and stages[u-1].get(k) is not None and space.stages[u-1].stage[k].allows(value):
-                    stages[u-1] = _with_value(space, stages, Reference(u, 0, k), value, lambda f: f.choices[0])
+                    stages[u-1] = _with_feature(space, stages, u, k, value, lambda f: f.choices[0])
     return arch, stages
 
 # %% ../nbs/00_spaces.ipynb #1a1c7d11
@@ -1411,7 +1419,7 @@ def _checked_numbers(space:Space, numbers, networks) -> tuple:
         raise SpaceError(f"{name} go from 0 to less than {ends} in space {space.name!r}")
     return numbers, networks
 
-# %% ../nbs/00_spaces.ipynb #c767718b
+# %% ../nbs/00_spaces.ipynb #2e1bf243
 @patch
 def feature_values(self:Space,
     reference:Reference|str, # A place, or its name such as `kernel[1,2]`
@@ -1425,7 +1433,7 @@ def feature_values(self:Space,
     if not all(map(_is_number, self.choices_at(place))): return _objects(values)
     return np.array([math.nan if v is None else v for v in values], dtype=float)
 
-# %% ../nbs/00_spaces.ipynb #aff4be5e
+# %% ../nbs/00_spaces.ipynb #5d9fad7c
 def _of_candidates(nets:Candidates, place:Reference) -> list:
     "What candidates have at one place"
     if not place.stage: return [nets.space._network_choices[i].get(place.name) for i in nets.networks.tolist()]
