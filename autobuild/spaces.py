@@ -127,7 +127,7 @@ class Feature:
         return out | dict(only={k: list(v) for k,v in self.only.items()}) if self.only else out
     def __repr__(self): return f"{self.name}: {_feature_text(self)}"
 
-# %% ../nbs/00_spaces.ipynb #78d16d65
+# %% ../nbs/00_spaces.ipynb #22198641
 def _without_only(spec, place:str) -> tuple:
     "A feature's description without `only`, and the choices of other features where it is there"
     if not isinstance(spec, dict) or not {'only', 'choices'}&spec.keys(): return spec, {}
@@ -141,7 +141,7 @@ def _without_only(spec, place:str) -> tuple:
     if not isinstance(spec['choices'], dict): return spec['choices'], only
     raise SpaceError(f"{place}: choices is a list; write low and high beside only")
 
-# %% ../nbs/00_spaces.ipynb #c744ffe0
+# %% ../nbs/00_spaces.ipynb #250158a5
 @patch
 def applies(self:Feature,
     values:dict, # Values of the features that are declared before it
@@ -474,7 +474,7 @@ def _declared(spec:dict, place:str) -> dict:
     out.conditional = any(f.only for f in out.values())
     return out
 
-# %% ../nbs/00_spaces.ipynb #9197554c
+# %% ../nbs/00_spaces.ipynb #aed81642
 class _Features(dict):
     "Name -> `Feature` of one level"
     conditional = False # Whether some of them may be absent
@@ -489,7 +489,7 @@ def _check_only(feature:Feature, before:dict):
                              f"before it on its level, {names}")
         feature.only[name] = tuple([before[name].check(o, where) for o in allowed])
 
-# %% ../nbs/00_spaces.ipynb #d54cbe91
+# %% ../nbs/00_spaces.ipynb #6852f789
 def _counts(spec:list, place:str) -> list:
     "Allowed layer counts, ascending"
     is_list = isinstance(spec, (list, tuple, range, np.ndarray))
@@ -565,7 +565,7 @@ def _count(features:_Features) -> int:
         counts = longer
     return sum(counts.values())
 
-# %% ../nbs/00_spaces.ipynb #2b907026
+# %% ../nbs/00_spaces.ipynb #1a2f27b7
 @patch
 def size(self:Stage) -> int: # Exact; continuous features count at their steps
     "How many modules this stage has"
@@ -612,7 +612,7 @@ def _checked(features:_Features, values:dict, place:str) -> tuple:
     missing = next(k for k in features if k not in values)
     raise SpaceError(f"{place}: feature {missing!r} is missing; choose from {_feature_text(features[missing])}")
 
-# %% ../nbs/00_spaces.ipynb #2a9c0e4f
+# %% ../nbs/00_spaces.ipynb #d78c11a6
 def _checked_in_turn(features:_Features, values:dict, place:str) -> tuple:
     "As `_checked`, where some features may be absent"
     out, rest = {}, dict(values)
@@ -644,7 +644,7 @@ def sample(self:Feature, rng:random.Random): # A value drawn uniformly
     "A uniformly drawn value"
     return rng.uniform(self.low, self.high) if self.continuous else rng.choice(self.choices)
 
-# %% ../nbs/00_spaces.ipynb #b842afe9
+# %% ../nbs/00_spaces.ipynb #39ec6f99
 def _drawn(features:_Features, rng:random.Random) -> tuple:
     "A value of every feature, None for those that are absent"
     if not features.conditional: return tuple([f.sample(rng) for f in features.values()])
@@ -723,7 +723,7 @@ class Reference:
         if not self.layer: return stage.get(self.name)
         return layers[self.layer-1].get(self.name) if self.layer<=len(layers) else None
 
-# %% ../nbs/00_spaces.ipynb #52df75fd
+# %% ../nbs/00_spaces.ipynb #1293e157
 _reference = re.compile(r'\s*([^\W\d]\w*)\s*(?:\[\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\])?\s*')
 _example_of = dict(network='{0}', stage='{0}[1] for stage 1', layer='{0}[1,2] for layer 2 in stage 1')
 
@@ -743,7 +743,7 @@ def reference(self:Space,
     if level!='network': _check_place(self, text, name, stage, layer)
     return Reference(stage, layer, name)
 
-# %% ../nbs/00_spaces.ipynb #c595d1bb
+# %% ../nbs/00_spaces.ipynb #b4933666
 def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     "Raise a `SpaceError` where a stage or a layer is not there, or has no such feature"
     if not 1<=stage<=len(space.stages):
@@ -756,7 +756,7 @@ def _check_place(space:Space, text:str, name:str, stage:int, layer:int):
     if name in spec.layer and not 1<=layer<=most:
         raise SpaceError(f"{_shown(text)}: there is no layer {layer}; stage {stage} has layers 1 to {most}")
 
-# %% ../nbs/00_spaces.ipynb #971fb128
+# %% ../nbs/00_spaces.ipynb #10923724
 _operators = {'==': operator.eq, '<=': operator.le, '<': operator.lt, '>=': operator.ge, '>': operator.gt}
 
 def _relations(space:Space, text:str) -> list:
@@ -774,7 +774,7 @@ def _relations(space:Space, text:str) -> list:
     for a,_,b in pairs: _check_pair(space, where, a, sign, b)
     return pairs
 
-# %% ../nbs/00_spaces.ipynb #3416bf36
+# %% ../nbs/00_spaces.ipynb #91bdcecc
 def _constrained(space:Space, text:str) -> Reference:
     "A place that a constraint names"
     found = _reference.fullmatch(text)
@@ -785,7 +785,7 @@ def _constrained(space:Space, text:str) -> Reference:
     if place and place.stage: return place
     raise SpaceError(f"{_shown(text.strip())!r} names no feature of a stage or a layer")
 
-# %% ../nbs/00_spaces.ipynb #4102b397
+# %% ../nbs/00_spaces.ipynb #c5e47e23
 @patch
 def choices_at(self:Space,
     place:Reference, # As `reference` gives it
@@ -799,6 +799,7 @@ def _feature(space:Space, place:Reference) -> Feature:
     spec = space.stages[place.stage-1]
     return (spec.layer if place.layer else spec.stage)[place.name]
 
+# %% ../nbs/00_spaces.ipynb #b486e488
 def _check_pair(space:Space, where:str, a:Reference, sign:str, b:Reference):
     "Raise a `SpaceError` where two places cannot be related in this way"
     if a==b: raise SpaceError(f"{where}: {a} stands on both sides")
@@ -831,7 +832,7 @@ def _read_constraints(space:Space):
     space._equal += space._beyond
     _join_orders(space)
 
-# %% ../nbs/00_spaces.ipynb #fd9d7495
+# %% ../nbs/00_spaces.ipynb #f1ab5428
 def _join_orders(space:Space):
     "Note the stage features that orders join, and whether stage features alone tell all that constraints ask"
     plain = [(a, sign, b) for a,sign,b in space.orders if not (a.layer or b.layer or 'layers' in (a.name, b.name))]
@@ -844,7 +845,7 @@ def _join_orders(space:Space):
     space._joined = [(places, [r for r in plain+equal if r[0] in places]) for places in joined]
     space._in_order = {} # Places that are there -> all their values that keep an order, once they were asked for
 
-# %% ../nbs/00_spaces.ipynb #53f0573a
+# %% ../nbs/00_spaces.ipynb #d436d223
 def _groups(pairs:list) -> list:
     "Lists of what must be equal, in order: pairs that share one are joined"
     groups = []
@@ -929,7 +930,7 @@ def from_json(cls:Space,
     try: return cls(**{'name': 'space', **spec})
     except SpaceError as e: raise SpaceError(f'{where}: {e}') from None
 
-# %% ../nbs/00_spaces.ipynb #409123c6
+# %% ../nbs/00_spaces.ipynb #26e8f1ad
 @patch(as_prop=True)
 def leaders(self:Space) -> dict: # `Reference` -> `Reference`
     "The place that each tied place follows; with a whole stage its layer count (and wiring), too"
@@ -1049,7 +1050,7 @@ def _broken(space:Space, stages:tuple) -> str|None:
         a, b = left.value(stages), right.value(stages)
         if a is not None and b is not None and not _operators[sign](a, b): return f'{left} {sign} {right}'
 
-# %% ../nbs/00_spaces.ipynb #d0c9dadf
+# %% ../nbs/00_spaces.ipynb #acccdadb
 @patch
 def allows(self:Space,
     arch:Architecture, # Of the space's features and choices, which are not checked
@@ -1103,7 +1104,7 @@ def options(
         found = [{**known, name: value} for known in found for value in (f.choices if f.applies(known) else (None,))]
     return list(map(_Fixed, found))
 
-# %% ../nbs/00_spaces.ipynb #25e9cdad
+# %% ../nbs/00_spaces.ipynb #46201d40
 def option_numbers(
     features:dict, # Name -> `Feature`, as a `Stage` or a `Space` has them
 ) -> np.ndarray: # One place in `options` for every combination of choices, the last feature changing fastest
@@ -1214,7 +1215,7 @@ def _join(space:Space, stages:list, group:list, rng:random.Random):
     for (u,k),f in zip(present, features):
         if f.allows(value): stages[u-1] = _with_feature(space, stages, u, k, value, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #b5a1283e
+# %% ../nbs/00_spaces.ipynb #0d905610
 def _with_feature(space:Space, stages:list, u:int, name:str, value, choose) -> _Fixed:
     "Stage `u` with another value of a stage feature; `choose` gives what that makes conditional features need"
     spec, changed = space.stages[u-1], {**stages[u-1], name: value}
@@ -1229,7 +1230,7 @@ def _with_value(space:Space, stages:list, place:Reference, value, choose) -> _Fi
     layers[place.layer-1] = spec._layer(tuple(values[k] for k in spec.layer))
     return _owned({**stage, 'layers': tuple(layers)}, spec)
 
-# %% ../nbs/00_spaces.ipynb #d53248bb
+# %% ../nbs/00_spaces.ipynb #fe1b17a7
 def _follow(space:Space, stages:list, choose, leader:int=0):
     "Give tied layers and stages what the first of them has, or what stage `leader` has"
     for group in space.layer_groups:
@@ -1241,13 +1242,13 @@ def _follow(space:Space, stages:list, choose, leader:int=0):
         first = stages[(leader if leader in group else group[0])-1]
         for u in group: stages[u-1] = _owned(first, space.stages[u-1]) if first['layers'] else _left_out
 
-# %% ../nbs/00_spaces.ipynb #17b53f5e
+# %% ../nbs/00_spaces.ipynb #36a82f30
 def _arrange(space:Space, stages:list, rng:random.Random):
     "Give what orders and ties join values that keep these, where there are such"
     for places,relations in space._joined: _put_in_order(space, stages, places, relations, rng)
     _follow(space, stages, lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #d2b9dcf9
+# %% ../nbs/00_spaces.ipynb #313bd0a9
 def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:random.Random):
     "Give the stage features that an order joins other values where theirs break it"
     values = {p: p.value(stages) for p in places}
@@ -1266,15 +1267,17 @@ def _put_in_order(space:Space, stages:list, places:list, relations:list, rng:ran
         values = dict(zip(here, rng.choice(space._in_order[here])))
     for p in here: stages[p.stage-1] = _with_value(space, stages, p, values[p], lambda f: f.sample(rng))
 
-# %% ../nbs/00_spaces.ipynb #eb9e97a6
-def _in_order(places:tuple, features:list, relations:list, most:int=100_000) -> list:
-    "All values that keep an order; of very many, some"
-    found = [()]
+# %% ../nbs/00_spaces.ipynb #7ea60d50
+def _in_order(places:tuple, features:list, relations:list, most:int=20_000) -> list:
+    "All values that keep an order; of very many, some, each as likely as the others"
+    known, found = set(relations), [()]
+    # What follows from two relations need not be looked at
+    relations = [(a, o, b) for a,o,b in relations if not any((a, o, c) in known and (c, o, b) in known for c in places)]
     for i,f in enumerate(features):
         before = [(places.index(a), holds, b) for a,holds,b in relations if b==places[i] and a in places[:i]]
         after = [(a, holds, places.index(b)) for a,holds,b in relations if a==places[i] and b in places[:i]]
-        found = [known+(v,) for known in found for v in f.choices if all(holds(known[a], v) for a,holds,_ in before)
-                 and all(holds(v, known[b]) for _,holds,b in after)]
+        found = [first+(v,) for first in found for v in f.choices if all(holds(first[a], v) for a,holds,_ in before)
+                 and all(holds(v, first[b]) for _,holds,b in after)]
         if len(found)>most: found = random.Random(0).sample(found, most)
     return found
 
@@ -1366,7 +1369,7 @@ def with_features(self:Space,
     arch, stages = _placed(self, arch, stage, module)
     return _made(tuple(stages), arch.network)
 
-# %% ../nbs/00_spaces.ipynb #622b1daa
+# %% ../nbs/00_spaces.ipynb #f097cb88
 def _placed(space:Space, arch:Architecture, stage:int, module:dict) -> tuple:
     "(the checked network, its stages with the module in place, the stage features that equal one of it following)"
     arch = space.check(arch)
@@ -1419,7 +1422,7 @@ def _checked_numbers(space:Space, numbers, networks) -> tuple:
         raise SpaceError(f"{name} go from 0 to less than {ends} in space {space.name!r}")
     return numbers, networks
 
-# %% ../nbs/00_spaces.ipynb #2e1bf243
+# %% ../nbs/00_spaces.ipynb #2f7d8496
 @patch
 def feature_values(self:Space,
     reference:Reference|str, # A place, or its name such as `kernel[1,2]`
@@ -1433,7 +1436,7 @@ def feature_values(self:Space,
     if not all(map(_is_number, self.choices_at(place))): return _objects(values)
     return np.array([math.nan if v is None else v for v in values], dtype=float)
 
-# %% ../nbs/00_spaces.ipynb #5d9fad7c
+# %% ../nbs/00_spaces.ipynb #293d5b9f
 def _of_candidates(nets:Candidates, place:Reference) -> list:
     "What candidates have at one place"
     if not place.stage: return [nets.space._network_choices[i].get(place.name) for i in nets.networks.tolist()]

@@ -26,7 +26,7 @@ def _truth(function):
         return np.where(missing, np.nan, function(*values).astype(float))
     return with_gaps
 
-# %% ../nbs/05_targets.ipynb #9248525f
+# %% ../nbs/05_targets.ipynb #8aed0285
 _binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow}
 _compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
@@ -54,7 +54,7 @@ def _indexed(word:str, stage:str|None, layer:str|None) -> str:
     numbers = [str(int(o)) for o in (stage, layer) if o is not None]
     return f"{word}[{','.join(numbers)}]" if numbers else word
 
-# %% ../nbs/05_targets.ipynb #ad4dbed1
+# %% ../nbs/05_targets.ipynb #6e7f0190
 def _translate(text:str) -> tuple:
     "`(code, names, places)`: in Python's spelling, column name of every stand-in, character of `text` behind each byte"
     code, stand_ins, places, prefix = '', {}, [], 'column'
@@ -124,7 +124,7 @@ def _tidy(text:str, kind:str, example:str, most:int) -> str:
     if half: raise TargetError(f"the {kind} {text!r} holds {half[0]!r}, which is no character; write it again")
     return text
 
-# %% ../nbs/05_targets.ipynb #dda6f8bf
+# %% ../nbs/05_targets.ipynb #ccd5c135
 @patch
 def _parse(self:Expression) -> ast.expr:
     "The formula as a syntax tree"
@@ -294,7 +294,7 @@ def _bare_value(node:ast.expr) -> ast.expr|None:
     if not isinstance(node, ast.BoolOp): return node
     return next((o for o in map(_bare_value, node.values) if o is not None), None)
 
-# %% ../nbs/05_targets.ipynb #4a2c0166
+# %% ../nbs/05_targets.ipynb #8e3d6bd0
 def _is_word(node:ast.expr) -> bool:
     "Whether a part is text or a truth value"
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bool))
@@ -308,7 +308,7 @@ def _compared(node:ast.expr) -> tuple:
     constants = sum(isinstance(o, ast.Constant) and isinstance(o.value, (str, bool, int, float)) for o in sides)
     return sides if names and names+constants==2 else ()
 
-# %% ../nbs/05_targets.ipynb #97f802dc
+# %% ../nbs/05_targets.ipynb #31012ef9
 @patch
 def _hint(self:Condition, node:ast.expr) -> str:
     "As in an `Expression`"
@@ -329,7 +329,7 @@ def _read(self:Condition, node:ast.expr, depth:int=0):
         self._read_name(side)
         if any(map(_is_word, sides)): self._worded.setdefault(self._names.get(side.id, side.id), side.col_offset)
 
-# %% ../nbs/05_targets.ipynb #54e05313
+# %% ../nbs/05_targets.ipynb #d3347725
 def _alike(a, b) -> float:
     "1 for equal values, 0 for others, NaN where one is missing or cannot be compared"
     if a is None or b is None or a!=a or b!=b: return math.nan
@@ -351,7 +351,7 @@ def _column(self:Condition, columns:Mapping, name:str) -> np.ndarray:
     values = np.asarray(values)
     return values.astype(float) if values.dtype.kind in 'biuf' else values.astype(object)
 
-# %% ../nbs/05_targets.ipynb #6f7604eb
+# %% ../nbs/05_targets.ipynb #0c528458
 def _as_they_are(values) -> np.ndarray:
     "A list as an array, which does not turn 3 into '3' where another value is text"
     out = np.empty(len(values), dtype=object)
@@ -425,7 +425,7 @@ def limits(self:Condition) -> dict: # Column or feature -> list of ('<', number)
         out.setdefault(self._names.get(name, name), []).append((op, number))
     return out
 
-# %% ../nbs/05_targets.ipynb #4ee6149f
+# %% ../nbs/05_targets.ipynb #c2fd7a0e
 @patch(as_prop=True)
 def parts(self:Condition) -> list: # `Condition`s, in their order
     "What must hold all at once"
@@ -448,7 +448,7 @@ def _part(self:Condition, node:ast.expr) -> Condition:
 @patch
 def __repr__(self:Condition): return self.__dict__.get('_shown', self.text)
 
-# %% ../nbs/05_targets.ipynb #ce0050cb
+# %% ../nbs/05_targets.ipynb #392fc69d
 @patch
 def bind(self:Condition,
     space, # A `Space`, whose features may be named
@@ -469,7 +469,7 @@ def bind(self:Condition,
             self._check_values(name, exact, [choices[0], *inside, choices[-1]], choices)
     return self
 
-# %% ../nbs/05_targets.ipynb #126bf521
+# %% ../nbs/05_targets.ipynb #ad65ed2d
 @patch
 def _choices(self:Condition, space, name:str, names) -> tuple:
     "The choices of a feature; one error for a name that is none"
@@ -481,7 +481,7 @@ def _choices(self:Condition, space, name:str, names) -> tuple:
     columns, features = ', '.join(map(_written, names)) or 'none', ', '.join([*space.levels, 'layers'])
     raise self._error(f"{name!r} is not known{near}; columns are {columns}, features {features}", place)
 
-# %% ../nbs/05_targets.ipynb #1cd89986
+# %% ../nbs/05_targets.ipynb #f675c722
 def _is_exact(part:Condition) -> bool:
     "Whether the limits of a part about one column say all that it says"
     limits = [limit for found in part.limits.values() for limit in found]
@@ -506,7 +506,7 @@ def _check_values(self:Condition, name:str, parts:list, values, choices=()):
     else: what = f"no choice of {name} meets {alone}{_nearest(alone, choices)}; choices are {_listed(choices)}"
     raise self._error(what, self._place_of(name))
 
-# %% ../nbs/05_targets.ipynb #b266f7b9
+# %% ../nbs/05_targets.ipynb #8dc35bed
 def _nearest(part:Condition, choices) -> str:
     "Which choice is nearest to the number or the word that a part names; nothing where that is not clear"
     words = [o.value for o in ast.walk(part._tree) if isinstance(o, ast.Constant) and isinstance(o.value, str)]
