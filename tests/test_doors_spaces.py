@@ -83,7 +83,9 @@ every = free.sample(free.size())
 sides = '''width[1] width[2] op[1,1] op[1,2] op[2,1] bits[1,1] bits[2,2] layers[1] layers[2]
     stage[1] stage[2]'''.split()
 signs = st.sampled_from(['==', '==', '<=', '<', '>=', '>'])
-rules = st.tuples(st.sampled_from(sides), signs, st.sampled_from(sides)).map(' '.join)
+alike = [[o for o in sides if o.startswith(name)] for name in ('width', 'op', 'bits', 'layers', 'stage')]
+pairs = [(a, b) for group in alike for a in group for b in group if a!=b]
+rules = st.tuples(st.sampled_from(pairs), signs).map(lambda rule: f'{rule[0][0]} {rule[1]} {rule[0][1]}')
 
 @given(st.lists(rules, min_size=1, max_size=3))
 @settings(max_examples=150)
