@@ -10,7 +10,6 @@ whole = dict(resolution=[32, 64], crop=dict(choices=['in', 'out'], only=dict(res
 def stages(layer, n=3): return [dict(layers=[1, 2], stage=dict(width=[8, 16, 32]), layer=layer)]*n
 
 spaces = dict(
-    conditional=Space('conditional', stages(plain), whole),
     between=Space('between', stages(operation, 2)),
     ordered=Space('ordered', stages(plain), whole, ['width[1] <= width[2] <= width[3]']),
     tied=Space('tied', stages(plain), None, ['op[1,1] == op[3,1]', 'width[1] == width[2]']),
@@ -26,7 +25,7 @@ def model(request):
     archs = space.sample(50, seed=2)
     table = pd.DataFrame(dict(size=list(map(size, archs)), latency=[len(a.rows)+a.stages[0]['width']/8 for a in archs]))
     quantities = {} if space.continuous else dict(area=Quantity(lambda node, source: node['width']))
-    return AutoBuild('size', ensemble=2, steps=100, contexts=3).fit(
+    return AutoBuild('size', ensemble=2, steps=60, contexts=3).fit(
         LabelledData(space, archs, table, quantities=quantities), progress=False)
 
 def test_explained(model):
