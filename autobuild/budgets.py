@@ -41,6 +41,7 @@ class Classes:
     ):
         self.space, self.modules = space, space.modules
         constrained = {place for group in space.constraint_groups for place in group}
+        constrained |= {(place.stage, place.name) for a,_,b in space.feature_orders for place in (a, b)}
         self.names = [[name for name in stage.stage if by_cost or (u, name) in constrained]
                       for u,stage in enumerate(space.stages, 1)]
         found = [dict(stage_keys(modules, names)) for modules,names in zip(self.modules, self.names)]
@@ -64,10 +65,13 @@ def _combined(self:Classes, found, limit):
 @patch
 def _allowed(self:Classes, keys):
     "Whether the keys of the first stages keep the constraints among them"
+    def value(u, name): # None where the stage is left out, or the feature is absent
+        return None if u>len(keys) or keys[u-1] is None else keys[u-1][self.names[u-1].index(name)]
     for group in self.space.constraint_groups:
-        present = [(u, name) for u,name in group if u<=len(keys) and keys[u-1] is not None]
-        values = {keys[u-1][self.names[u-1].index(name)] for u,name in present}
-        if len(values)>1: return False
+        if len({value(u, name) for u,name in group}-{None})>1: return False
+    for left,holds,right in self.space.feature_orders:
+        a, b = (value(place.stage, place.name) for place in (left, right))
+        if a is not None and b is not None and not holds(a, b): return False
     return True
 
 # %% ../nbs/85_budgets.ipynb #d9befbf8
@@ -76,10 +80,15 @@ def number(self:Classes,
     arch:Architecture, # A network of the space
 ) -> int|None: # None if no class has it, as where a continuous feature stands between its steps
     "The number of a network's class"
-    keys = []
-    for stage,names in zip(arch.stages, self.names):
-        keys.append(tuple(stage[name] for name in names) if stage['layers'] else None)
-    return self._number.get(tuple(keys))
+    return self._number.get(self.keys_of(arch))
+
+@patch
+def keys_of(self:Classes,
+    arch:Architecture, # A network of the space's features, constraints kept or not
+) -> tuple: # One key per stage
+    "What stands in a network's stages of the features that matter"
+    stages = zip(arch.stages, self.names)
+    return tuple(tuple(stage[name] for name in names) if stage['layers'] else None for stage,names in stages)
 
 # %% ../nbs/85_budgets.ipynb #e5fdbdb0
 class QuantityCosts:
@@ -177,14 +186,21 @@ def total(self:QuantityCosts,
 def within(self:QuantityCosts,
     u:int, # Stage, from 1
     context:Architecture, # A network of the space
-) -> np.ndarray: # One cost per module; NaN where it leaves no network of the space
+) -> np.ndarray: # One cost per module; NaN where it leaves no layer
     "The context's cost with each module of a stage in place"
     modules = self.classes.modules[u-1]
     out = np.full(len(modules), math.nan)
     for _,numbers in stage_keys(modules, self.classes.names[u-1]):
-        first = self.space.with_module(context, u, modules.config(numbers[0]))
-        k = self.classes.number(first)
-        if k is None: continue
-        costs = self(k)[u-1]
-        out[numbers] = self.total(first)+costs-costs[0]
+        first = self.space.with_features(context, u, modules.config(numbers[0]))
+        if not any(stage['layers'] for stage in first.stages): continue
+        costs = self._beside(u, self.classes.keys_of(first))
+        out[numbers] = float(self.quantity([first])[0])+costs-costs[0]
     return out
+
+@patch
+def _beside(self:QuantityCosts, u, keys):
+    "Costs of a stage's modules with its key, beside stages with these keys"
+    if keys[u-1] is None: return np.zeros(1)
+    present = [i for i,key in enumerate(keys, 1) if key is not None]
+    before = max((i for i in present if i<u), default=None)
+    return self.stage(u, keys[u-1], before and (before, keys[before-1]), u==present[-1])

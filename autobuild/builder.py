@@ -87,7 +87,9 @@ def _draw(self:Builder, n):
         rows = np.flatnonzero(classes==k)
         for u,(modules,subset) in enumerate(zip(self.space.modules, self.classes.subsets[k])):
             numbers[rows,u] = _random_modules(rng, modules, subset, len(rows))
-    return Candidates(self.space, numbers, rng.integers(0, len(self.space.network_choices), n))
+    nets = Candidates(self.space, numbers, rng.integers(0, len(self.space.network_choices), n))
+    if not self.space.needs_filter: return nets
+    return nets[np.array([self.space.allows(net) for net in nets], bool)]
 
 # %% ../nbs/86_builder.ipynb #db7f6004
 def _random_modules(rng, modules, subset, n):
@@ -141,9 +143,10 @@ def kept(self:Finder,
     nets:list|Candidates, # Networks
     condition:Condition|Demand|None, # What they have to meet
 ) -> np.ndarray: # (n,) booleans
-    "Which networks meet a condition"
-    if condition is None or not len(nets): return np.ones(len(nets), bool)
-    return condition({name: self.values(name, nets) for name in condition.columns})
+    "Which networks meet a condition, and those constraints of the space that no class keeps"
+    out = np.array([not self.space.needs_filter or self.space.allows(net) for net in nets], bool)
+    if condition is None or not out.any(): return out
+    return out & condition({name: self.values(name, nets) for name in condition.columns})
 
 # %% ../nbs/86_builder.ipynb #d2f73af5
 @patch
@@ -222,7 +225,7 @@ def _tables(self:Builder, name):
 def _with_each_module(self:Builder, name, stage, context):
     "A context's value with each module of a stage in place; NaN where no layer is left"
     modules = self.space.modules[stage-1]
-    nets = [self.space.with_module(context, stage, modules.config(i)) for i in range(len(modules))]
+    nets = [self.space.with_features(context, stage, modules.config(i)) for i in range(len(modules))]
     some_left = [i for i,net in enumerate(nets) if any(part['layers'] for part in net.stages)]
     out = np.full(len(nets), np.nan)
     out[some_left] = self.values(name, [nets[i] for i in some_left])
@@ -345,8 +348,9 @@ def tightest(self:Builder,
     for name,found in limits.items():
         values = self.drawn_values(name)
         for op,number in found:
-            keeps = values<number if op=='<' else values>number
-            kept[name, op, number] = keeps.mean()
+            for side in '<>' if op=='=' else op: # An equality is a limit to both sides
+                keeps = values<=number if side=='<' else values>=number
+                kept[name, side, number] = keeps.mean()
     return min(kept, key=kept.get) if kept else None
 
 # %% ../nbs/86_builder.ipynb #1e7037bb

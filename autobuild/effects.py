@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 
-from .spaces import Architecture, Candidates, Space
+from .spaces import Architecture, Candidates, Reference, Space, option_numbers
 
 # %% ../nbs/72_effects.ipynb #c31124e8
 @dataclass(frozen=True)
@@ -34,16 +34,21 @@ def places_of(
 ) -> list: # `Place`s, the network's first, then stage by stage; what has one choice is left out
     "Everything that a network of a space chooses"
     found = [Place(name, 0, 0, f.choices) for name,f in space.network.items()]
-    follows = {place for _,*others in space.constraint_groups for place in others}
+    leaders = space.leaders
+    def leads(feature, u, layer=0): return Reference(u, layer, feature) not in leaders
     for u,stage in enumerate(space.stages, 1):
         wirings = tuple(n if stage.is_chain else i for i,(n,_) in enumerate(stage.topologies, 1))
-        found.append(Place('layers' if stage.is_chain else 'topology', u, 0, wirings))
-        found += [Place(name, u, 0, f.choices) for name,f in stage.stage.items() if (u, name) not in follows]
+        if leads('layers', u): found.append(Place('layers' if stage.is_chain else 'topology', u, 0, wirings))
+        found += [Place(name, u, 0, f.choices) for name,f in stage.stage.items() if leads(name, u)]
         layers = range(1, max(stage.counts)+1)
-        found += [Place(name, u, layer, f.choices) for layer in layers for name,f in stage.layer.items()]
+        found += [Place(name, u, i, f.choices) for i in layers for name,f in stage.layer.items() if leads(name, u, i)]
     return [place for place in found if len(place.choices)>1]
 
 # %% ../nbs/72_effects.ipynb #e7ebfdfd
+def _reference(place:Place) -> Reference:
+    "A place as its space names it"
+    return Reference(place.stage, place.layer, 'layers' if place.feature=='topology' else place.feature)
+
 class Chooser:
     "The networks of a space as codes: one whole number per place"
     def __init__(self,
@@ -51,18 +56,30 @@ class Chooser:
     ):
         self.space, self.places = space, places_of(space)
         self._column = {(p.feature, p.stage, p.layer): i for i,p in enumerate(self.places)}
-        self._leader = {place: group[0] for group in space.constraint_groups for place in group}
+        self._leaders = space.leaders
+        self._same = [[_reference(place)] for place in self.places] # Each place, and those that follow it
+        for follower,leader in self._leaders.items():
+            for same in self._same:
+                if same[0]==leader: same.append(follower)
 
-    def _codes_at(self, codes, feature, stage, layer):
-        "(n,) the codes of one place; zeros where there is only one choice"
-        if layer==0 and (stage, feature) in self._leader: stage, feature = self._leader[stage, feature]
-        column = self._column.get((feature, stage, layer))
-        return np.zeros(len(codes), int) if column is None else codes[:,column]
+# %% ../nbs/72_effects.ipynb #284dc4e2
+@patch
+def _codes_at(self:Chooser, codes, feature, stage, layer):
+    "(n,) the codes of one place; zeros where there is only one choice"
+    follower = _reference(Place(feature, stage, layer, ()))
+    leader = self._leaders.get(follower, follower)
+    name = feature if leader.name=='layers' else leader.name
+    column = self._column.get((name, leader.stage, leader.layer))
+    found = np.zeros(len(codes), int) if column is None else codes[:,column]
+    if leader==follower or leader.name=='layers': return found
+    known, own = self.space.choices_at(leader), self.space.choices_at(follower)
+    return found if known==own else np.array([own.index(o) if o in own else 0 for o in known])[found]
 
-    def _wirings(self, codes):
-        "(n, stages) which topology each stage has"
-        names = ['layers' if stage.is_chain else 'topology' for stage in self.space.stages]
-        return np.stack([self._codes_at(codes, name, u, 0) for u,name in enumerate(names, 1)], 1)
+@patch
+def _wirings(self:Chooser, codes):
+    "(n, stages) which topology each stage has"
+    names = ['layers' if stage.is_chain else 'topology' for stage in self.space.stages]
+    return np.stack([self._codes_at(codes, name, u, 0) for u,name in enumerate(names, 1)], 1)
 
 # %% ../nbs/72_effects.ipynb #656ef89f
 @patch
@@ -73,15 +90,27 @@ def counts(self:Chooser,
     allowed = [np.array([n for n,_ in stage.topologies]) for stage in self.space.stages]
     return np.stack([layers[wiring] for layers,wiring in zip(allowed, self._wirings(codes).T)], 1)
 
+# %% ../nbs/72_effects.ipynb #7e27f490
 @patch
 def present(self:Chooser,
     codes:np.ndarray, # (n, places)
 ) -> np.ndarray: # (n, places) booleans
     "Which places networks have"
     counts, out = self.counts(codes), np.ones(codes.shape, bool)
-    for i,place in enumerate(self.places):
-        conditional = place.stage and place.feature not in ('layers', 'topology')
-        if conditional: out[:,i] = counts[:,place.stage-1]>=max(place.layer, 1)
+    for i,same in enumerate(self._same):
+        if same[0].name!='layers': out[:,i] = np.any([self._applies(codes, counts, place) for place in same], 0)
+    return out
+
+@patch
+def _applies(self:Chooser, codes, counts, place):
+    "(n,) booleans: which networks have a feature at a place"
+    stage, out = self.space.stages[place.stage-1] if place.stage else None, np.ones(len(codes), bool)
+    if stage: out = counts[:,place.stage-1]>=max(place.layer, 1)
+    features = self.space.network if stage is None else stage.layer if place.layer else stage.stage
+    for name,allowed in features[place.name].only.items():
+        numbers = [features[name].choices.index(choice) for choice in allowed]
+        out = out & np.isin(self._codes_at(codes, name, place.stage, place.layer), numbers)
+        out = out & self._applies(codes, counts, Reference(place.stage, place.layer, name))
     return out
 
 # %% ../nbs/72_effects.ipynb #b00fa893
@@ -90,7 +119,8 @@ def draw(self:Chooser,
     n:int, # How many, before those without any layer are left out
     seed:int=0, # Fixes the draw
 ) -> np.ndarray: # (n, places) codes
-    "Every choice uniform and independent, as `space.sample` draws"
+    "Every choice uniform and independent, as `space.sample` draws; where numbers are in an order, it draws itself"
+    if self.space.orders: return self.codes(self.space.sample(min(n, 2000), seed, distinct=False)) # One by one
     rng = np.random.default_rng(seed)
     codes = np.stack([rng.integers(0, len(place.choices), n) for place in self.places], 1)
     return codes[self.counts(codes).sum(1)>0]
@@ -106,7 +136,8 @@ def _number(digits, sizes, n):
 def _digits(self:Chooser, codes, features, stage, layer):
     "(n,) the number of a combination of features at one place"
     sizes = [len(feature.choices) for feature in features.values()]
-    return _number([self._codes_at(codes, name, stage, layer) for name in features], sizes, len(codes))
+    number = _number([self._codes_at(codes, name, stage, layer) for name in features], sizes, len(codes))
+    return option_numbers(features)[number] if features.conditional else number
 
 # %% ../nbs/72_effects.ipynb #d25c211e
 @patch
@@ -129,21 +160,21 @@ def candidates(self:Chooser,
 def _nearest(place, value):
     "The number of a choice; of a continuous feature, of the nearest step"
     if value in place.choices: return place.choices.index(value)
+    if isinstance(value, str): return 0 # Another stage may have words of its own
     return int(np.argmin([abs(choice-value) for choice in place.choices]))
 
 # %% ../nbs/72_effects.ipynb #b2d18071
 @patch
 def _code(self:Chooser, place, arch):
-    "The code of one place of a network; 0 where the network lacks the place"
-    if not place.stage: return _nearest(place, arch.network[place.feature])
-    stage = arch.stages[place.stage-1]
-    layers = stage['layers']
+    "The code of one place of a network; 0 where the network lacks the place, and all that follow it"
     if place.feature=='topology':
+        stage = arch.stages[place.stage-1]
         wirings = [(n, tuple(sorted(edges))) for n,edges in self.space.stages[place.stage-1].topologies]
-        return wirings.index((len(layers), tuple(sorted(stage.get('edges', ())))))
-    if place.feature=='layers': return place.choices.index(len(layers))
-    if len(layers)<max(place.layer, 1): return 0
-    return _nearest(place, (layers[place.layer-1] if place.layer else stage)[place.feature])
+        return wirings.index((len(stage['layers']), tuple(sorted(stage.get('edges', ())))))
+    for reference in self._same[self._column[place.feature, place.stage, place.layer]]:
+        value = reference.value(arch.stages, arch.network)
+        if value is not None: return _nearest(place, value)
+    return 0
 
 @patch
 def codes(self:Chooser,

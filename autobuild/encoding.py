@@ -134,7 +134,7 @@ def rows(self:Encoder,
     "Every node of an architecture"
     def encode(node):
         codes = tuple(known[node.get(k)] for k,known in self._codes.items())
-        return codes, tuple(self.scaled(k, node[k]) if k in node else 0. for k in self.continuous)
+        return codes, tuple(self.scaled(k, node[k]) if node.get(k) is not None else 0. for k in self.continuous)
     return list(map(encode, arch.rows if self.is_chain else with_degrees(arch)))
 
 # %% ../nbs/10_encoding.ipynb #1125804d
@@ -146,7 +146,8 @@ def part(self:Encoder,
     "What some features contribute to a node's codes and values; 0 in every other column"
     named = [dict.fromkeys(lacking)|choice for choice in choices]
     codes = [[known[choice[k]] if k in choice else 0 for k,known in self._codes.items()] for choice in named]
-    values = [[self.scaled(k, choice[k]) if k in choice else 0. for k in self.continuous] for choice in choices]
+    values = [[0. if choice.get(k) is None else self.scaled(k, choice[k]) for k in self.continuous]
+              for choice in choices]
     codes = torch.tensor(codes, dtype=torch.long, device=self.device)
     values = torch.tensor(values, dtype=torch.float32, device=self.device)
     return codes.reshape(len(choices), len(self._codes)), values.reshape(len(choices), len(self.continuous))
@@ -269,7 +270,7 @@ def inside(self:StageGrid,
     follows = any(stage==self.stage for group in space.constraint_groups for stage,_ in group)
     choices = modules.stage_choices if follows else modules.stage_choices[:1]
     layers = modules.layer_choices[:1]*self.layers
-    batch = self.encoder([space.with_module(context, self.stage, dict(choice, layers=layers)) for choice in choices])
+    batch = self.encoder([space.with_features(context, self.stage, dict(choice, layers=layers)) for choice in choices])
     count = len(batch.codes)//len(choices) # Nodes of each of these networks
     around = [self._on_axes((batch.codes[i::count], batch.values[i::count]), 0) for i in range(count)]
     first = sum(len(stage['layers']) for stage in context.stages[:self.stage-1])

@@ -153,7 +153,7 @@ def _counts(archs, encoder):
         nodes = arch.rows if encoder.is_chain else with_degrees(arch)
         for node,name in itertools.product(nodes, choices):
             value = node.get(name)
-            if name in encoder.scale and name in node:
+            if name in encoder.scale and value is not None:
                 value = choices[name][round(encoder.scaled(name, value)*(steps-1))]
             if (name, value) in counts: counts[name,value][i] += 1
     return counts

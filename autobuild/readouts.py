@@ -165,12 +165,33 @@ def interval(self:Predictor,
     part:float=.9, # Of networks whose true value should lie within
 ) -> tuple: # (low, high), each (n,) in label units; raises ValueError where too few networks were left out
     "Limits around predictions, from the errors at networks that were left out"
+    middle, reach = self._middle(archs), self._reach(part, f'an interval of {part:g}')
+    return tuple(self.warp.unwarp(torch.as_tensor(np.stack([middle-reach, middle+reach]))).numpy())
+
+@patch
+def _middle(self:Predictor, archs) -> np.ndarray:
+    "(n,) predictions on the label scale"
+    return np.concatenate([self.verdict(reading).mean(0).cpu().numpy() for reading in self.read(archs)])
+
+@patch
+def _reach(self:Predictor, part, what) -> float:
+    "How far from the prediction that part of the networks left out was at most, on the label scale"
     n, rank = len(self.errors), math.ceil(part*(len(self.errors)+1))
-    if rank>n: raise ValueError(f"{n} labels that were held out are too few for an interval of {part:g}; "
-                                f"it needs {math.ceil(part/(1-part))}")
-    middle = np.concatenate([self.verdict(reading).mean(0).cpu().numpy() for reading in self.read(archs)])
-    sides = torch.as_tensor(np.stack([middle-self.errors[rank-1], middle+self.errors[rank-1]]))
-    return tuple(self.warp.unwarp(sides).numpy())
+    if rank<=n: return self.errors[rank-1] if rank else 0.
+    raise ValueError(f"{n} labels that were held out are too few for {what}; it needs {math.ceil(part/(1-part))}")
+
+# %% ../nbs/65_readouts.ipynb #b052b6a9
+@patch
+def bound(self:Predictor,
+    archs:list, # Networks of the space, or `Candidates`
+    sure:float=.9, # Probability, from .5 (the prediction itself) to below 1
+    side:str='<', # `<`: what true values stay below; `>`: what they stay above
+) -> np.ndarray: # (n,) in label units; raises ValueError where too few networks were left out
+    "What the true value stays below, or above, with some probability, from the errors at networks that were left out"
+    if not .5<=sure<1: raise ValueError(f"sure is a probability from .5 to below 1, not {sure!r:.100}")
+    if side not in ('<', '>'): raise ValueError(f"side is '<' or '>', not {side!r:.100}")
+    reach = self._reach(2*sure-1, f'being {sure:g} sure') # Of errors of either sign, (1-sure) lie beyond on each side
+    return self.warp.unwarp(torch.as_tensor(self._middle(archs)+(reach if side=='<' else -reach))).numpy()
 
 # %% ../nbs/65_readouts.ipynb #de3cf12b
 @patch

@@ -6,7 +6,7 @@
 __all__ = ['functions', 'TargetError', 'did_you_mean', 'Expression', 'Condition']
 
 # %% ../nbs/05_targets.ipynb #c0f5d79d
-import ast, difflib, math, operator, re
+import ast, copy, difflib, math, operator, re
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import reduce
@@ -26,31 +26,48 @@ def _truth(function):
         return np.where(missing, np.nan, function(*values).astype(float))
     return with_gaps
 
+# %% ../nbs/05_targets.ipynb #8aed0285
 _binary = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow}
 _compare = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
     ast.NotEq: operator.ne}
 _compare = {kind: _truth(function) for kind,function in _compare.items()}
-_and, _or = _truth(lambda a, b: (a!=0) & (b!=0)), _truth(lambda a, b: (a!=0) | (b!=0))
 _not = _truth(lambda a: a==0)
+
+def _or(a, b):
+    "1 where one of two is true whatever the other is, NaN where that depends on a missing one, else 0"
+    true = ((a!=0) & ~np.isnan(a)) | ((b!=0) & ~np.isnan(b))
+    return np.where(true, 1., np.where(np.isnan(a) | np.isnan(b), np.nan, 0.))
+
+def _and(a, b): return _not(_or(_not(a), _not(b))) # By De Morgan
+
 functions = {f.__name__: f for f in (np.log, np.log10, np.log2, np.sqrt, np.exp)}
 functions |= dict(abs=np.abs, min=np.minimum, max=np.maximum)
 
 # %% ../nbs/05_targets.ipynb #22dc97f9
-_pieces = re.compile(r'`([^`]*)`|([^\W\d]\w*)|\s+|.', re.S)
+_text = r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
+_place = r'\[\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\]'
+_pieces = re.compile(rf'`([^`]*)`|([^\W\d]\w*)(?:\s*{_place})?|({_text})|\s+|.', re.S)
 
+def _indexed(word:str, stage:str|None, layer:str|None) -> str:
+    "A name with its stage and layer, in one spelling: `width[2]`, `kernel[1,2]`"
+    numbers = [str(int(o)) for o in (stage, layer) if o is not None]
+    return f"{word}[{','.join(numbers)}]" if numbers else word
+
+# %% ../nbs/05_targets.ipynb #6e7f0190
 def _translate(text:str) -> tuple:
     "`(code, names, places)`: in Python's spelling, column name of every stand-in, character of `text` behind each byte"
     code, stand_ins, places, prefix = '', {}, [], 'column'
     while prefix in text: prefix += '_'
     for found in _pieces.finditer(text):
-        piece, (quoted, word) = found[0], found.groups()
-        name = word if quoted is None else quoted
+        piece, (quoted, word, stage, layer, quotation) = found[0], found.groups()
+        name = quoted if word is None else word if iskeyword(word) else _indexed(word, stage, layer)
         # Python would spell some letters anew (µ becomes μ), so words with such letters get a stand-in too
-        if name is not None and (quoted is not None or not name.isascii()):
+        if name is not None and (name!=word or not name.isascii()):
             plain = name.isascii() and name.isidentifier() and not iskeyword(name) and name not in functions
             piece = f' {name} ' if plain else f' {stand_ins.setdefault(name, f"{prefix}{len(stand_ins)}")} '
             if not code: piece = piece[1:] # code must not begin with a space
+        elif quotation: piece = piece.replace('#', r'\x23') # No remark begins there
         elif piece=='^': piece = '**'
         code += piece
         places += [found.start()+1]*len(piece.encode())
@@ -58,8 +75,9 @@ def _translate(text:str) -> tuple:
 
 # %% ../nbs/05_targets.ipynb #b8e9f8ad
 def _written(name) -> str:
-    "A column's name as a formula has it: in backquotes unless it is a plain word"
-    return str(name) if str(name).isidentifier() else f'`{name}`'
+    "A column's name as a formula has it: in backquotes unless it is a plain word, or one with a stage and a layer"
+    plain = str(name).isidentifier() or re.fullmatch(rf'[^\W\d]\w*{_place}', str(name))
+    return str(name) if plain else f'`{name}`'
 
 def did_you_mean(
     name:str, # A name that is not known
@@ -99,13 +117,14 @@ class Expression:
 def _tidy(text:str, kind:str, example:str, most:int) -> str:
     "The text of a formula; spaces and line breaks count as one space, except inside backquotes"
     if not isinstance(text, str): raise TargetError(f"a {kind} is text such as {example!r}, not {type(text).__name__}")
-    text = re.sub(r'`[^`]*`|\s+', lambda found: found[0] if found[0][0]=='`' else ' ', text).strip()
+    text = re.sub(rf'`[^`]*`|{_text}|\s+', lambda found: ' ' if found[0].isspace() else found[0], text).strip()
     if not text: raise TargetError(f"the {kind} is empty; write text such as {example!r}")
     if len(text)>most: raise TargetError(f"the {kind} has {len(text):,} characters; at most {most:,} are allowed")
     half = re.search('[\ud800-\udfff]', text) # Half of a character, as a file that is read wrongly has it
     if half: raise TargetError(f"the {kind} {text!r} holds {half[0]!r}, which is no character; write it again")
     return text
 
+# %% ../nbs/05_targets.ipynb #ccd5c135
 @patch
 def _parse(self:Expression) -> ast.expr:
     "The formula as a syntax tree"
@@ -114,6 +133,13 @@ def _parse(self:Expression) -> ast.expr:
     except SyntaxError as e: place, reason = e.offset-1 if e.offset and e.lineno==1 else len(self._code), e.msg
     except (ValueError, MemoryError, RecursionError): place, reason = 0, 'nested too deeply, or no text'
     raise self._error(f"cannot be read ({reason}); a column whose name is no plain word stands in backquotes", place)
+
+@patch
+def _source(self:Expression, node:ast.expr) -> str:
+    "A part of the formula as it was written"
+    start, last = self._places[node.col_offset], self._places[node.end_col_offset-1]
+    end = next(o for o in self._places[node.end_col_offset:] if o>last) # A stand-in may be shorter than its name
+    return self.text[start-1:end-1].strip()
 
 @patch
 def _error(self:Expression, what:str, place:int) -> TargetError:
@@ -144,10 +170,15 @@ def _read(self:Expression, node:ast.expr, depth:int=0):
 @patch
 def _not_allowed(self:Expression, node:ast.expr) -> TargetError:
     "The error about a part that is outside of the grammar"
-    part = (ast.get_source_segment(self._code, node) or '')[:40]
+    part = self._source(node)[:40]
     grammar = "numbers, column names, + - * / ** ^, comparisons, and, or, not and the functions "+', '.join(functions)
-    hint = '' if not isinstance(node, ast.Constant) else '; text is no column name, backquotes make it one'
-    return self._error(f"{part!r} is not allowed; use {grammar}{hint}", node.col_offset)
+    return self._error(f"{part!r} is not allowed; use {grammar}{self._hint(node)}", node.col_offset)
+
+@patch
+def _hint(self:Expression, node:ast.expr) -> str:
+    "What a user may have meant by a part that is not allowed"
+    if isinstance(node, ast.Subscript): return '; write width[2] for a stage, kernel[1,2] for a layer in it'
+    return '; text is no column name, backquotes make it one' if isinstance(node, ast.Constant) else ''
 
 # %% ../nbs/05_targets.ipynb #fa4c8aaf
 @patch
@@ -160,8 +191,9 @@ def _read_name(self:Expression, node:ast.Name):
 @patch
 def _read_call(self:Expression, node:ast.Call) -> list:
     "Check a function call: a known name and the right number of values, which are given back"
-    name = node.func.id if isinstance(node.func, ast.Name) else ast.get_source_segment(self._code, node.func)
+    name = node.func.id if isinstance(node.func, ast.Name) else ''
     if name not in functions:
+        name = self._source(node.func)
         known = f"{did_you_mean(name, functions)}; allowed are {', '.join(functions)}"
         raise self._error(f"there is no function {name[:40]!r}{known}", node.col_offset)
     several = name in ('min', 'max')
@@ -181,15 +213,20 @@ def _compute(self:Expression, columns:Mapping) -> np.ndarray:
     except ValueError:
         rows = ', '.join(f'{_written(k)} has {len(v) if v.ndim else 1}' for k,v in values.items())
         raise TargetError(f"{where}: columns differ in their number of rows: {rows}") from None
-    stood_in = {k: values[name] for k,name in self._names.items()}
+    stood_in = {k: values[name] for k,name in self._names.items() if name in values}
     with np.errstate(all='ignore'): return np.array(_value(self._tree, values | stood_in), dtype=float)
 
 # %% ../nbs/05_targets.ipynb #f299f218
 @patch
+def _place_of(self:Expression, name:str) -> int:
+    "Where a column's name stands first"
+    named = [o for o in ast.walk(self._tree) if isinstance(o, ast.Name) and self._names.get(o.id, o.id)==name]
+    return min(o.col_offset for o in named)
+
+@patch
 def _column(self:Expression, columns:Mapping, name:str) -> np.ndarray:
     "A column as float64"
-    named = [o for o in ast.walk(self._tree) if isinstance(o, ast.Name) and self._names.get(o.id, o.id)==name]
-    place = min(o.col_offset for o in named)
+    place = self._place_of(name)
     if name not in columns:
         known = [_written(o) for o in columns]
         known = ', '.join(known if len(known)<=20 else [*known[:20], '...'])
@@ -203,6 +240,7 @@ def _column(self:Expression, columns:Mapping, name:str) -> np.ndarray:
 def _value(node:ast.expr, values:dict):
     "The value of a checked node"
     match node:
+        case ast.Constant(value=str() as word): return np.array(word, dtype=object)
         case ast.Constant(value=number): return np.float64(number)
         case ast.Name(id=name): return values[name]
         case ast.BinOp(op=op): return _binary[type(op)](_value(node.left, values), _value(node.right, values))
@@ -216,26 +254,36 @@ def _value(node:ast.expr, values:dict):
             arguments = [_value(o, values) for o in node.args]
             return reduce(functions[function.id], arguments) if len(arguments)>1 else functions[function.id](*arguments)
     terms = [_value(o, values) for o in (node.left, *node.comparators)]
-    return reduce(_and, [_compare[type(op)](a, b) for op,a,b in zip(node.ops, terms, terms[1:])])
+    return reduce(_and, [_comparison(type(op), a, b) for op,a,b in zip(node.ops, terms, terms[1:])])
+
+def _comparison(op:type, a, b):
+    "1, 0 or NaN (missing) for each pair of two arrays; words are compared one by one"
+    if object not in (a.dtype, b.dtype): return _compare[op](a, b)
+    equal = np.asarray(_equal(a, b), dtype=float)
+    return _not(equal) if op is ast.NotEq else equal
 
 # %% ../nbs/05_targets.ipynb #7a73b86b
 class Condition(Expression):
-    "A condition on columns: true or false for every row"
+    "A condition on columns and features: true or false for every row"
     kind, example = 'condition', 'params < 10_000'
     def __init__(self,
-        text:str, # Comparisons joined by `and`, `or`, `not`, such as `params < 10_000 and not latency >= 5`
+        text:str, # Comparisons joined by `and`, `or`, `not`, such as `params < 10_000 and not kernel[1,2] == 5`
     ):
+        self._numeric, self._worded = set(), {} # Columns used as numbers, and where others meet a word
         super().__init__(text)
         bare = _bare_value(self._tree)
-        if bare is None: return
-        value = self.text if bare is self._tree else ast.get_source_segment(self._code, bare)[:40]
-        problem = f"{value!r} is a value, not a condition; compare it with a number, as in {self.example!r}"
-        raise self._error(problem, bare.col_offset)
+        if bare is not None:
+            problem = f"{self._source(bare)[:40]!r} is a value, not a condition; compare it with a number"
+            raise self._error(f"{problem}, as in {self.example!r}", bare.col_offset)
+        both = next((name for name in self._worded if name in self._numeric), None)
+        if both is None: return
+        problem = f"{_written(both)} is compared with a word here and used as a number elsewhere; do either"
+        raise self._error(problem, self._worded[both])
 
     def __call__(self,
-        columns:Mapping, # Column name -> numbers, such as a dictionary of arrays or a DataFrame
+        columns:Mapping, # Column or feature -> values, such as a dictionary of arrays or a DataFrame
     ) -> np.ndarray: # One bool per row; False where a value is missing
-        "Which rows meet the condition; raises `TargetError` for a column that is missing or holds no numbers"
+        "Which rows meet the condition; raises `TargetError` for a column that is missing or is not of the right kind"
         return self._compute(columns)==1
 
 # %% ../nbs/05_targets.ipynb #83afd25d
@@ -246,9 +294,73 @@ def _bare_value(node:ast.expr) -> ast.expr|None:
     if not isinstance(node, ast.BoolOp): return node
     return next((o for o in map(_bare_value, node.values) if o is not None), None)
 
+# %% ../nbs/05_targets.ipynb #8e3d6bd0
+def _is_word(node:ast.expr) -> bool:
+    "Whether a part is text or a truth value"
+    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bool))
+
+def _compared(node:ast.expr) -> tuple:
+    "The two sides of `==` or `!=` between columns, or a column and a word or number; nothing for any other part"
+    match node:
+        case ast.Compare(left=a, ops=[ast.Eq() | ast.NotEq()], comparators=[b]): sides = a, b
+        case _: return ()
+    names = sum(isinstance(o, ast.Name) for o in sides)
+    constants = sum(isinstance(o, ast.Constant) and isinstance(o.value, (str, bool, int, float)) for o in sides)
+    return sides if names and names+constants==2 else ()
+
+# %% ../nbs/05_targets.ipynb #31012ef9
+@patch
+def _hint(self:Condition, node:ast.expr) -> str:
+    "As in an `Expression`"
+    return '; a word is compared with one name, by == or !=' if _is_word(node) else Expression._hint(self, node)
+
+@patch
+def _read(self:Condition, node:ast.expr, depth:int=0):
+    "As in an `Expression`; words may be compared with columns"
+    sides = _compared(node)
+    if not sides:
+        Expression._read(self, node, depth)
+        if isinstance(node, ast.Name): self._numeric.add(self._names.get(node.id, node.id))
+        return
+    for side in sides:
+        if not isinstance(side, ast.Name):
+            if not _is_word(side): Expression._read(self, side, depth+1)
+            continue
+        self._read_name(side)
+        if any(map(_is_word, sides)): self._worded.setdefault(self._names.get(side.id, side.id), side.col_offset)
+
+# %% ../nbs/05_targets.ipynb #d3347725
+def _alike(a, b) -> float:
+    "1 for equal values, 0 for others, NaN where one is missing or cannot be compared"
+    if a is None or b is None or a!=a or b!=b: return math.nan
+    return float(bool(a==b))
+
+def _alike_or_missing(a, b) -> float:
+    "As `_alike`, for values whose comparison may fail"
+    try: return _alike(a, b)
+    except (TypeError, ValueError): return math.nan
+
+_equal = np.frompyfunc(_alike_or_missing, 2, 1)
+
+@patch
+def _column(self:Condition, columns:Mapping, name:str) -> np.ndarray:
+    "A column as float64, or as it is where it need not hold numbers"
+    if name in self._numeric or name not in columns: return Expression._column(self, columns, name)
+    values = columns[name]
+    if isinstance(values, (list, tuple)): values = _as_they_are(values)
+    values = np.asarray(values)
+    return values.astype(float) if values.dtype.kind in 'biuf' else values.astype(object)
+
+# %% ../nbs/05_targets.ipynb #0c528458
+def _as_they_are(values) -> np.ndarray:
+    "A list as an array, which does not turn 3 into '3' where another value is text"
+    out = np.empty(len(values), dtype=object)
+    for i,value in enumerate(values): out[i] = value
+    return out.astype(float) if all(type(o) in (int, float, bool) and not abs(o)>1e300 for o in values) else out
+
 # %% ../nbs/05_targets.ipynb #2e3e6edd
 def _comparisons(node:ast.expr, holds:bool=True) -> list:
-    "`(smaller, larger)` of every comparison that must hold for the condition to be met; equalities count both ways"
+    "`(smaller, larger, '<')` of every comparison that must hold for the condition to be met, and `(one, other, '=')`"
     match node:
         case ast.UnaryOp(op=ast.Not()): return _comparisons(node.operand, not holds)
         case ast.BoolOp(op=op): # a broken `or` demands that every part be broken, as `and` that every part hold
@@ -258,9 +370,9 @@ def _comparisons(node:ast.expr, holds:bool=True) -> list:
     if not holds and len(node.ops)>1: return []
     out = []
     for op,a,b in zip(node.ops, terms, terms[1:]):
-        if isinstance(op, (ast.Lt, ast.LtE)): out.append((a, b) if holds else (b, a))
-        elif isinstance(op, (ast.Gt, ast.GtE)): out.append((b, a) if holds else (a, b))
-        elif isinstance(op, ast.Eq)==holds: out += [(a, b), (b, a)]
+        if isinstance(op, (ast.Eq, ast.NotEq)): found = [(a, b, '=')] if isinstance(op, ast.Eq)==holds else []
+        else: found = [(a, b, '<') if isinstance(op, (ast.Lt, ast.LtE))==holds else (b, a, '<')]
+        out += found
     return out
 
 # %% ../nbs/05_targets.ipynb #f519e724
@@ -271,6 +383,7 @@ def _constant(node:ast.expr) -> Fraction|None:
 
 def _linear(node:ast.expr) -> dict|None:
     "`{name: slope, None: offset}` of a part that is linear in its columns; None for any other"
+    if _is_word(node): return None
     if all(o.id in functions for o in ast.walk(node) if isinstance(o, ast.Name)):
         value = _constant(node)
         return None if value is None else {None: value}
@@ -298,15 +411,111 @@ def _scaled(node:ast.BinOp) -> dict|None:
 
 # %% ../nbs/05_targets.ipynb #e07adae0
 @patch(as_prop=True)
-def limits(self:Condition) -> dict: # Column name -> list of ('<', number) and ('>', number)
+def limits(self:Condition) -> dict: # Column or feature -> list of ('<', number), ('>', number) and ('=', number)
     "The limits that the condition states for certain, in their order; the number itself may be allowed"
     out = {}
-    for smaller,larger in _comparisons(self._tree):
+    for smaller,larger,op in _comparisons(self._tree):
         difference = _sum(_linear(larger), _linear(smaller), -1) or {} # positive where the comparison holds
         slopes = {name: slope for name,slope in difference.items() if slope and name is not None}
         if len(slopes)!=1: continue
         [(name, slope)] = slopes.items()
         try: number = float(-difference.get(None, 0)/slope)
         except OverflowError: continue # beyond all numbers
-        out.setdefault(self._names.get(name, name), []).append(('>' if slope>0 else '<', number))
+        op = op if op=='=' else '>' if slope>0 else '<'
+        out.setdefault(self._names.get(name, name), []).append((op, number))
     return out
+
+# %% ../nbs/05_targets.ipynb #c2fd7a0e
+@patch(as_prop=True)
+def parts(self:Condition) -> list: # `Condition`s, in their order
+    "What must hold all at once"
+    return [self._part(node) for node in _conjuncts(self._tree)]
+
+def _conjuncts(node:ast.expr) -> list:
+    "The parts of a formula that `and` joins"
+    if not isinstance(node, ast.BoolOp) or not isinstance(node.op, ast.And): return [node]
+    return [part for value in node.values for part in _conjuncts(value)]
+
+@patch
+def _part(self:Condition, node:ast.expr) -> Condition:
+    "A part of the condition, its places counted in the whole"
+    part, named = copy.copy(self), [o for o in ast.walk(node) if isinstance(o, ast.Name) and o.id not in functions]
+    named = sorted(named, key=lambda o: o.col_offset)
+    part.columns = list(dict.fromkeys(self._names.get(o.id, o.id) for o in named))
+    part._tree, part._shown = node, self._source(node)
+    return part
+
+@patch
+def __repr__(self:Condition): return self.__dict__.get('_shown', self.text)
+
+# %% ../nbs/05_targets.ipynb #392fc69d
+@patch
+def bind(self:Condition,
+    space, # A `Space`, whose features may be named
+    names=(), # The other columns that are known: quantities, labels, the prediction
+) -> Condition: # The same
+    "Check a condition; raises `TargetError` for an unknown name, and where nothing can meet what is said of a name"
+    parts = self.parts
+    for name in self.columns:
+        about = [part for part in parts if part.columns==[name]]
+        exact = [part for part in about if _is_exact(part)]
+        if name in names:
+            self._check_values(name, exact, _between(exact))
+            continue
+        choices = self._choices(space, name, names)
+        if name.partition('[')[0] not in space.continuous: self._check_values(name, about, choices, choices)
+        else:
+            inside = [o for o in _between(exact) if choices[0]<=o<=choices[-1]]
+            self._check_values(name, exact, [choices[0], *inside, choices[-1]], choices)
+    return self
+
+# %% ../nbs/05_targets.ipynb #ad65ed2d
+@patch
+def _choices(self:Condition, space, name:str, names) -> tuple:
+    "The choices of a feature; one error for a name that is none"
+    place = self._place_of(name)
+    try: reference = space.reference(name)
+    except ValueError as e: raise self._error(str(e), place) from None
+    if reference: return space.choices_at(reference)
+    near = did_you_mean(name.partition('[')[0], [*names, *space.levels, 'layers'])
+    columns, features = ', '.join(map(_written, names)) or 'none', ', '.join([*space.levels, 'layers'])
+    raise self._error(f"{name!r} is not known{near}; columns are {columns}, features {features}", place)
+
+# %% ../nbs/05_targets.ipynb #f675c722
+def _is_exact(part:Condition) -> bool:
+    "Whether the limits of a part about one column say all that it says"
+    limits = [limit for found in part.limits.values() for limit in found]
+    return bool(limits) and len(limits)==len(_comparisons(part._tree))
+
+def _between(parts:list) -> list:
+    "The numbers that parts name, and numbers below, above, just beside and between them"
+    named = sorted({number for part in parts for found in part.limits.values() for _,number in found})
+    beside = [math.nextafter(o, end) for o in named for end in (-math.inf, math.inf)]
+    inside = [a+(b-a)*share for a,b in zip(named, named[1:]) for share in (.123, .5, .877)]
+    return [*named, *beside, *inside, *(o-1 for o in named[:1]), *(o+1 for o in named[-1:])]
+
+@patch
+def _check_values(self:Condition, name:str, parts:list, values, choices=()):
+    "Raise an error where no value meets all parts"
+    if not parts or not len(values): return
+    met = [part({name: values}) for part in parts]
+    if np.all(met, 0).any(): return
+    alone = next((part for part,ok in zip(parts, met) if not ok.any()), None)
+    if alone is None: what = f"{' and '.join(map(str, parts))} contradict each other"
+    elif not len(choices): what = f"nothing meets {alone}"
+    else: what = f"no choice of {name} meets {alone}{_nearest(alone, choices)}; choices are {_listed(choices)}"
+    raise self._error(what, self._place_of(name))
+
+# %% ../nbs/05_targets.ipynb #8dc35bed
+def _nearest(part:Condition, choices) -> str:
+    "Which choice is nearest to the number or the word that a part names; nothing where that is not clear"
+    words = [o.value for o in ast.walk(part._tree) if isinstance(o, ast.Constant) and isinstance(o.value, str)]
+    if words: return did_you_mean(words[0], choices)
+    named = [number for found in part.limits.values() for _,number in found]
+    numbers = [o for o in choices if isinstance(o, (int, float))]
+    return f" (the nearest is {min(numbers, key=lambda o: abs(o-named[0]))})" if named and numbers else ''
+
+def _listed(values) -> str:
+    "Choices for a message, the middle left out where there are many"
+    texts = list(map(str, values))
+    return ', '.join(texts if len(texts)<=20 else [*texts[:18], '...', texts[-1]])

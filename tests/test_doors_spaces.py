@@ -3,6 +3,8 @@ import json
 
 from hypothesis import given, settings, strategies as st
 
+from autobuild.budgets import Classes
+from autobuild.effects import Chooser
 from autobuild.spaces import Architecture, Space, SpaceError
 from doors import damaged, enter, json_values, odd, torn
 
@@ -72,3 +74,59 @@ def test_sample(value):
 def test_module_in_place(value):
     enter('space.with_module', lambda: space.with_module(archs[0], value, archs[1].stages[0]))
     enter('space.with_module', lambda: space.with_module(archs[0], 1, value))
+
+# Conditional features, orders and ties
+quantised = dict(op=['conv', 'pool'], bits=dict(choices=[4, 8], only=dict(op='conv')))
+few = dict(layers=[0, 1, 2], stage=dict(width=[8, 16]), layer=quantised)
+free = Space('free', [few]*2)
+every = free.sample(free.size())
+sides = '''width[1] width[2] op[1,1] op[1,2] op[2,1] bits[1,1] bits[2,2] layers[1] layers[2]
+    stage[1] stage[2]'''.split()
+signs = st.sampled_from(['==', '==', '<=', '<', '>=', '>'])
+alike = [[o for o in sides if o.startswith(name)] for name in ('width', 'op', 'bits', 'layers', 'stage')]
+pairs = [(a, b) for group in alike for a in group for b in group if a!=b]
+rules = st.tuples(st.sampled_from(pairs), signs).map(lambda rule: f'{rule[0][0]} {rule[1]} {rule[0][1]}')
+
+@given(st.lists(rules, min_size=1, max_size=3))
+@settings(max_examples=150)
+def test_constraints(rules):
+    "What is drawn is what is allowed, all of it; modules put in keep ties; classes hold every network"
+    ruled = enter('constraints', lambda: Space('ruled', [few]*2, constraints=rules))
+    if ruled is None: return
+    assert Space.from_json(ruled.to_json())==ruled
+    allowed = {str(arch) for arch in every if ruled.allows(arch)}
+    assert len(allowed)<=ruled.size()
+    if not allowed: return
+    drawn = ruled.sample(min(len(allowed), 60))
+    assert {str(arch) for arch in drawn}<=allowed
+    for arch in drawn[:5]:
+        assert ruled.check(arch.config)==ruled.check(str(arch))==arch
+        placed = ruled.with_module(arch, 1, drawn[-1].stages[0])
+        if not ruled.orders and ruled.allows(placed): assert ruled.check(str(placed))==placed
+    classes = Classes(ruled, by_cost=False)
+    assert all(classes.number(arch) is not None for arch in drawn)
+    codes = Chooser(ruled).codes(drawn)
+    assert [str(arch) for arch in Chooser(ruled).candidates(codes)]==[str(arch) for arch in drawn]
+
+@given(st.sampled_from(every), st.sampled_from(['bits=4', 'bits=-', 'bits=None', '', 'bits=6', 'op=pool']))
+def test_conditional(arch, more):
+    "A network is spelled in one way, whatever is written"
+    text = str(arch).replace('op=pool', f'op=pool {more}').replace('bits=4', f'bits=4 {more}')
+    found = enter('conditional', lambda: free.check(text))
+    if found is not None: assert str(found)==str(arch)
+
+features = dict(quantised, drop=dict(low=0, high=1, only=dict(bits=[4])))
+
+@given(damaged(features, odd))
+@settings(max_examples=150)
+def test_conditional_spec(layer): enter('conditional', lambda: use(Space('a', [dict(layers=[1, 2], layer=layer)])))
+
+pieces = st.sampled_from([*sides, '==', '<=', '!=', '<', '[', ']', '1', 'bits[1,9]', 'x[1]', ' '])
+
+@given(st.one_of(odd, st.lists(pieces, max_size=7).map(''.join)))
+@settings(max_examples=150)
+def test_constraint_text(text): enter('constraints', lambda: use(Space('a', [few]*2, constraints=[text])))
+
+@given(st.one_of(odd, st.sampled_from(sides), st.text(max_size=9)))
+def test_reference(text):
+    if isinstance(text, str): enter('reference', lambda: free.feature_values(text, every[:3]))
