@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['first_labels', 'most_drawn', 'improve']
 
-# %% ../nbs/94_loop.ipynb #9dd33138
+# %% ../nbs/94_loop.ipynb #d43d0e5d
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from .spaces import Architecture, Space
 from .targets import Condition, Expression
 from .training import check_number
 
-# %% ../nbs/94_loop.ipynb #dae97b47
+# %% ../nbs/94_loop.ipynb #d1766417
 first_labels = 20 # Networks of the design; see the study of few labels
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Search:
     settings:dict # Of AutoBuild
     measuring:dict # Of `measure`
 
-# %% ../nbs/94_loop.ipynb #57f26437
+# %% ../nbs/94_loop.ipynb #430b4844
 @patch
 def finished(self:_Search, tried):
     "The finished measurements of some networks; None where there is none"
@@ -61,7 +61,7 @@ def tried(self:_Search):
     read_measured(self.path, self.space) # Raises for the log of another space
     return list(dict.fromkeys(self.space.check(record['architecture']) for record in records))
 
-# %% ../nbs/94_loop.ipynb #b438adcd
+# %% ../nbs/94_loop.ipynb #a2aed8dd
 @patch
 def aim(self:_Search, data):
     "The target's text"
@@ -83,7 +83,7 @@ def labelled(self:_Search, tried):
     if len(data)<3 or np.ptp(data.target(target))==0: return None
     return data, target
 
-# %% ../nbs/94_loop.ipynb #98214a6a
+# %% ../nbs/94_loop.ipynb #6f33aac5
 most_drawn = 2000 # Networks among which those are sought that keep a condition
 
 @patch
@@ -98,7 +98,7 @@ def designed(self:_Search, n):
     if pool: return self.space.design(min(n, len(pool)), self.seed, pool)
     raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {self.where!r}; ask for less")
 
-# %% ../nbs/94_loop.ipynb #65e69652
+# %% ../nbs/94_loop.ipynb #a5a93252
 @patch
 def coming(self:_Search, tried):
     "The networks to measure next; none where nothing is left"
@@ -108,7 +108,8 @@ def coming(self:_Search, tried):
     start = max(first, first+(len(tried)-first)//self.batch*self.batch) # Where this batch began
     asked = self.asked(tried[:start], min(self.batch, self.budget-start))
     left = [arch for arch in asked if arch not in known][:self.budget-len(tried)]
-    return left or self.asked(tried, min(self.batch, self.budget-len(tried)))
+    if left or start>=len(tried): return left
+    return self.asked(tried, min(self.batch, self.budget-len(tried))) # The log has what others measured, too
 
 @patch
 def asked(self:_Search, tried, n):
@@ -124,7 +125,7 @@ def asked(self:_Search, tried, n):
             if type(e) is not ValueError: raise # Such as a column that is not known
             return [] # Nothing is left that satisfies the condition
 
-# %% ../nbs/94_loop.ipynb #34eb9266
+# %% ../nbs/94_loop.ipynb #4c76231f
 @patch
 def best_first(self:_Search, tried):
     "All finished measurements, best first"
@@ -137,13 +138,13 @@ def best_first(self:_Search, tried):
     if self.where is not None:
         condition = Condition(self.where)
         columns = {name: data.quantities[name](data.archs) for name in condition.columns if name in data.quantities}
-        keeps = condition(data.table.assign(**columns).rename(columns={target: target}))
+        keeps = condition(data.table.assign(**columns))
         note = f'the first {keeps.sum()} satisfy {self.where!r}'
     order = np.lexsort((-worth, ~keeps))
     found = data[order]
     return LabelledData(self.space, found.archs, found.table, data.name, self.quantities, note)
 
-# %% ../nbs/94_loop.ipynb #e149639c
+# %% ../nbs/94_loop.ipynb #5c55637f
 def improve(
     space:Space, # What may be built
     f, # Function of an architecture, as in `measure`: gives a number, or a dictionary of numbers
@@ -170,7 +171,7 @@ def improve(
                      dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
     return search.run(progress)
 
-# %% ../nbs/94_loop.ipynb #402a0456
+# %% ../nbs/94_loop.ipynb #d8ad706b
 @patch
 def run(self:_Search, progress):
     "Go on until the budget is spent or nothing is left to ask for"
