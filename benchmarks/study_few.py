@@ -1,14 +1,15 @@
 """Few labels: how well each part of a prediction ranks, drawn at random or designed, and how true its own figures are.
 
-    python benchmarks/study_few.py     # adds to benchmarks/results/study_few.csv, resumable
+    python benchmarks/study_few.py            # adds to benchmarks/results/study_few.csv, resumable
+    python benchmarks/study_few.py --enough   # what `enough` says of twice the labels, for study_enough.csv
 
-Of a pool of at most 2,000 measured networks, N are labelled: drawn at random, or chosen by `Space.design`, which sees no
-label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret after
+Of a pool of at most 2,000 measured networks, N are labelled: drawn at random, or chosen by `Space.design`, which sees
+no label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret after
 the ten best of the rest are measured, too, in standard deviations of the pool's labels; the held-out figure that `fit`
 prints; and how many of the rest lie within their 80 % interval.
 OFA-PN's labels are SURROGATES, outputs of the paper's authors' predictors.
 """
-import time
+import sys, time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from autobuild import load_dataset
+from autobuild.asking import learning_curve, outlook
 from autobuild.encoding import Encoder
 from autobuild.readouts import fit_predictor
-from logs import append_table, done
+from logs import append_table, done, read_table
 
 table = Path(__file__).parent/'results/study_few.csv'
 sizes, draws, most, picks = [8, 12, 17, 25, 35, 50], 5, 2000, 10
@@ -90,4 +92,20 @@ def run():
             found = study(encoder, archs, labels, order[:n], draw)
             append_table(table, [dict(zip(keys, (name, draw, rule, n)), **row) for row in found])
 
-if __name__=='__main__': run()
+def run_enough():
+    "The gain that `enough` expects of twice the labels, beside the one that the study found"
+    out, found = table.with_name('study_enough.csv'), read_table(table)
+    whole = found[found.part=='whole'].set_index(['data', 'draw', 'rule', 'N'])
+    pools, known = {name: pool(name) for name in targets}, done(out, 'data', 'draw', 'rule', 'N')
+    for key,row in tqdm(whole.iterrows(), total=len(whole), disable=None):
+        name, draw, rule, n = key
+        twice = (name, draw, rule, {17: 35, 25: 50}.get(n))
+        if key in known or twice not in whole.index: continue
+        space, archs, labels = pools[name]
+        rows = chosen(space, archs, draw, rule)[:n]
+        curve = learning_curve(space, [archs[i] for i in rows], labels[rows], draw)
+        said = outlook(curve, row.heldout, n, 1., draw)
+        append_table(out, [dict(zip(['data', 'draw', 'rule', 'N'], key), heldout=row.heldout, spearman=row.spearman,
+                                twice=whole.spearman[twice], **said)])
+
+if __name__=='__main__': run_enough() if '--enough' in sys.argv else run()
