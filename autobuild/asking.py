@@ -7,7 +7,7 @@ __all__ = ['rounds', 'grown_each', 'favourites', 'most_given', 'most_guessed', '
            'differences', 'neighbours', 'grow', 'drawn_errors', 'guesses', 'propose', 'noise_ceiling', 'learning_curve',
            'exponents', 'outlook', 'curve_table', 'curve_text']
 
-# %% ../nbs/87_asking.ipynb #d4a73b93
+# %% ../nbs/87_asking.ipynb #a6b14244
 import random
 
 import numpy as np, pandas as pd
@@ -18,7 +18,7 @@ from .polynomial import Terms, fit_polynomial
 from .spaces import Architecture, Space, SpaceError
 from .warping import Warp
 
-# %% ../nbs/87_asking.ipynb #0ae212d0
+# %% ../nbs/87_asking.ipynb #5e6d73ee
 def _places(space, arch):
     "Everything that can be chosen in a network: (stage or 0, layer or 0, feature); None stands for the wiring"
     places = [(0, 0, name) for name in space.network]
@@ -37,7 +37,7 @@ def _rewired(rule, stage, rng):
     chosen = {name: stage[name] for name in rule.stage}
     return dict(drawn, **chosen, layers=[*kept, *drawn['layers'][len(kept):]])
 
-# %% ../nbs/87_asking.ipynb #d6dc4074
+# %% ../nbs/87_asking.ipynb #01b7840c
 def _redrawn(space, arch, place, rng):
     "A network with one choice drawn anew"
     number, layer, name = place
@@ -63,7 +63,7 @@ def changed(
     except SpaceError: return None
     return None if new==arch else new
 
-# %% ../nbs/87_asking.ipynb #5a02f009
+# %% ../nbs/87_asking.ipynb #b2809431
 def choices_of(
     arch:Architecture, # A network
 ) -> dict: # (stage or 0, layer or 0, feature) -> choice; of feature None: (layer count, edges)
@@ -84,7 +84,7 @@ def differences(
     one, other = choices_of(one), choices_of(other)
     return sum(one.get(place)!=other.get(place) for place in one|other)
 
-# %% ../nbs/87_asking.ipynb #156b0e77
+# %% ../nbs/87_asking.ipynb #bbc8b7d9
 def neighbours(
     space:Space, # Of the networks
     parents:list, # Networks to start from
@@ -100,7 +100,7 @@ def neighbours(
         if arch not in known: found[arch] = True
     return list(found)
 
-# %% ../nbs/87_asking.ipynb #fbea647b
+# %% ../nbs/87_asking.ipynb #d968d781
 rounds, grown_each, favourites = 4, 200, 5 # More rounds than these find hardly better networks
 
 def grow(
@@ -123,7 +123,7 @@ def grow(
         fresh = [arch for arch in neighbours(space, parents, grown_each, rng) if arch not in known]
     return archs, said
 
-# %% ../nbs/87_asking.ipynb #ea5ad2fe
+# %% ../nbs/87_asking.ipynb #71adec5d
 most_given = 500 # Measured networks, drawn at random, which the errors depend on
 
 def drawn_errors(
@@ -142,7 +142,7 @@ def drawn_errors(
     values, vectors = np.linalg.eigh(covariance[:count,:count]-explained)
     return rng.normal(size=(n, count))@(vectors*np.sqrt(values.clip(min=0))).T
 
-# %% ../nbs/87_asking.ipynb #2cc6d593
+# %% ../nbs/87_asking.ipynb #89d209e6
 most_guessed = 600 # Candidates for whom errors are drawn, those whom some member likes best
 
 def guesses(
@@ -167,7 +167,7 @@ def propose(
         chosen.append(next(apart, free[0]))
     return chosen
 
-# %% ../nbs/87_asking.ipynb #d4b3ab31
+# %% ../nbs/87_asking.ipynb #2f8e495a
 def noise_ceiling(
     labels:np.ndarray, # (rows,) labels, a repeated network in several rows
     groups:np.ndarray, # (rows,) which network each row is of, from 0
@@ -180,7 +180,7 @@ def noise_ceiling(
     shares = within*(1/frame.size()).mean()/max(frame.mean().var(), 1e-300)
     return float(np.sqrt(np.clip(1-shares, .01, 1)))
 
-# %% ../nbs/87_asking.ipynb #3f634a6e
+# %% ../nbs/87_asking.ipynb #8db35e23
 shares, few_labels = (.3, .45, .6, .75, .9), 16 # Of the labels to learn from; nothing can be said of fewer labels
 
 def learning_curve(
@@ -204,7 +204,7 @@ def learning_curve(
             rows.append(dict(labels=size, draw=draw, spearman=spearmanr(said, labels[rest])[0] if np.ptp(said) else 0.))
     return pd.DataFrame(rows, columns=['labels', 'draw', 'spearman'])
 
-# %% ../nbs/87_asking.ipynb #f8ff3991
+# %% ../nbs/87_asking.ipynb #699d067b
 def _exponent(table, ceiling):
     "How fast the gap closes, between 0 and 1.5"
     means = table.groupby('labels').spearman.mean()
@@ -223,7 +223,7 @@ def exponents(
     again = [pd.concat([each[i] for i in rng.integers(0, len(each), len(each))]) for _ in range(draws)]
     return np.array([_exponent(table, ceiling) for table in [curve, *again]])
 
-# %% ../nbs/87_asking.ipynb #7e9548ee
+# %% ../nbs/87_asking.ipynb #34747b1d
 def outlook(
     curve:pd.DataFrame, # As `learning_curve` gives it
     heldout:float, # The whole prediction's correlation with the labels of networks that were held out
@@ -237,7 +237,7 @@ def outlook(
     closed = 1-2**-found # 1 - 2^-b of the gap
     return dict(error=error, gain=gap*closed[0], gain_error=np.hypot(gap*closed[1:].std(), error*closed[0]))
 
-# %% ../nbs/87_asking.ipynb #e85133af
+# %% ../nbs/87_asking.ipynb #a0d0f1c7
 def curve_table(
     curve:pd.DataFrame|None, # As `learning_curve` gives it; None where nothing can be said
     heldout:float, # As in `outlook`
@@ -253,6 +253,7 @@ def curve_table(
     rows.append((2*n, heldout+gain, np.hypot(error, gain_error), 'prediction, expected'))
     return pd.DataFrame(rows, columns=['labels', 'spearman', 'error', 'what'])
 
+# %% ../nbs/87_asking.ipynb #8447a20e
 def curve_text(
     heldout:float, # As in `outlook`
     n:int, # As in `outlook`

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['first_labels', 'most_drawn', 'improve']
 
-# %% ../nbs/94_loop.ipynb #d43d0e5d
+# %% ../nbs/94_loop.ipynb #170a2266
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from .spaces import Architecture, Space
 from .targets import Condition, Expression
 from .training import check_number
 
-# %% ../nbs/94_loop.ipynb #d1766417
+# %% ../nbs/94_loop.ipynb #556f257e
 first_labels = 20 # Networks of the design; see the study of few labels
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Search:
     settings:dict # Of AutoBuild
     measuring:dict # Of `measure`
 
-# %% ../nbs/94_loop.ipynb #430b4844
+# %% ../nbs/94_loop.ipynb #3e96e954
 @patch
 def finished(self:_Search, tried):
     "The finished measurements of some networks; None where there is none"
@@ -61,7 +61,7 @@ def tried(self:_Search):
     read_measured(self.path, self.space) # Raises for the log of another space
     return list(dict.fromkeys(self.space.check(record['architecture']) for record in records))
 
-# %% ../nbs/94_loop.ipynb #a2aed8dd
+# %% ../nbs/94_loop.ipynb #08ddd936
 @patch
 def aim(self:_Search, data):
     "The target's text"
@@ -83,7 +83,7 @@ def labelled(self:_Search, tried):
     if len(data)<3 or np.ptp(data.target(target))==0: return None
     return data, target
 
-# %% ../nbs/94_loop.ipynb #6f33aac5
+# %% ../nbs/94_loop.ipynb #dfd22f02
 most_drawn = 2000 # Networks among which those are sought that keep a condition
 
 @patch
@@ -98,7 +98,7 @@ def designed(self:_Search, n):
     if pool: return self.space.design(min(n, len(pool)), self.seed, pool)
     raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {self.where!r}; ask for less")
 
-# %% ../nbs/94_loop.ipynb #a5a93252
+# %% ../nbs/94_loop.ipynb #9f18729f
 @patch
 def coming(self:_Search, tried):
     "The networks to measure next; none where nothing is left"
@@ -125,7 +125,7 @@ def asked(self:_Search, tried, n):
             if type(e) is not ValueError: raise # Such as a column that is not known
             return [] # Nothing is left that satisfies the condition
 
-# %% ../nbs/94_loop.ipynb #4c76231f
+# %% ../nbs/94_loop.ipynb #70570312
 @patch
 def best_first(self:_Search, tried):
     "All finished measurements, best first"
@@ -144,7 +144,7 @@ def best_first(self:_Search, tried):
     found = data[order]
     return LabelledData(self.space, found.archs, found.table, data.name, self.quantities, note)
 
-# %% ../nbs/94_loop.ipynb #5c55637f
+# %% ../nbs/94_loop.ipynb #abc2dee0
 def improve(
     space:Space, # What may be built
     f, # Function of an architecture, as in `measure`: gives a number, or a dictionary of numbers
@@ -171,7 +171,7 @@ def improve(
                      dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
     return search.run(progress)
 
-# %% ../nbs/94_loop.ipynb #d8ad706b
+# %% ../nbs/94_loop.ipynb #d64f2353
 @patch
 def run(self:_Search, progress):
     "Go on until the budget is spent or nothing is left to ask for"
@@ -187,6 +187,7 @@ def run(self:_Search, progress):
             bar.update(len(tried)-before)
     return self.best_first(tried)
 
+# %% ../nbs/94_loop.ipynb #47f40b79
 @patch
 def measure(self:_Search, archs):
     "Measure a batch; one that fails altogether does not stop a search that has succeeded before"

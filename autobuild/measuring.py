@@ -308,6 +308,7 @@ def _checked_archs(space:Space, archs) -> list:
         raise DataError(f"archs is a list of at least one architecture, not {archs!r:.60}")
     return list(dict.fromkeys(_architectures(space, list(archs), (f'place {i}' for i in range(len(archs))))))
 
+# %% ../nbs/24_measuring.ipynb #ab0876c3
 def _write_records(path, about:dict, todo:list, arguments:tuple, jobs, progress:bool):
     "Measure what is to do and add the records to the log"
     if not todo: return

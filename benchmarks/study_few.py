@@ -4,9 +4,9 @@
     python benchmarks/study_few.py --enough   # what `enough` says of twice the labels, for study_enough.csv
 
 Of a pool of at most 2,000 measured networks, N are labelled: drawn at random, or chosen by `Space.design`, which sees
-no label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret after
-the ten best of the rest are measured, too, in standard deviations of the pool's labels; the held-out figure that `fit`
-prints; and how many of the rest lie within their 80 % interval.
+no label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret
+after the ten best of the rest are measured, too, in standard deviations of the pool's labels; the held-out figure that
+`fit` prints; and how many of the rest lie within their 80 % interval.
 OFA-PN's labels are SURROGATES, outputs of the paper's authors' predictors.
 """
 import sys, time

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['suggest', 'parameters', 'autobuild_sampler']
 
-# %% ../../nbs/99_optuna.ipynb #cbfe361e
+# %% ../../nbs/99_optuna.ipynb #b1576d60
 import warnings
 
 import pandas as pd
@@ -16,7 +16,7 @@ from ..estimator import AutoBuild, AutoBuildWarning
 from ..loop import first_labels
 from ..spaces import Architecture, Space, SpaceError
 
-# %% ../../nbs/99_optuna.ipynb #c484ca32
+# %% ../../nbs/99_optuna.ipynb #f2a37ca7
 def _name(place:tuple) -> str:
     "A parameter's name"
     stage, layer, feature = place
@@ -38,6 +38,7 @@ def _stage(trial, rule, number:int) -> dict:
               for layer in range(1, count+1)]
     return dict(chosen, layers=layers, **({} if edges is None else dict(edges=edges)))
 
+# %% ../../nbs/99_optuna.ipynb #8272635b
 def suggest(
     trial, # A trial of Optuna
     space:Space, # The networks to choose from
@@ -47,7 +48,7 @@ def suggest(
     stages = [_stage(trial, rule, number) for number,rule in enumerate(space.stages, 1)]
     return space.check(Architecture(stages, **network))
 
-# %% ../../nbs/99_optuna.ipynb #ce8d4d94
+# %% ../../nbs/99_optuna.ipynb #94ef39e9
 def parameters(
     space:Space, # The network's space
     arch:Architecture, # A network of it
@@ -74,7 +75,7 @@ def _network(space:Space, params:dict) -> Architecture|None:
     try: return suggest(_Known(params), space)
     except (KeyError, SpaceError): return None
 
-# %% ../../nbs/99_optuna.ipynb #7ba043c6
+# %% ../../nbs/99_optuna.ipynb #e362f88e
 def _coming(space:Space, tried:dict, seed:int, explore:float, settings:dict) -> list:
     "The networks to try next, after {network: value or None}"
     known = {arch: value for arch,value in tried.items() if value is not None}
@@ -87,7 +88,18 @@ def _coming(space:Space, tried:dict, seed:int, explore:float, settings:dict) -> 
         ab = AutoBuild('value', seed=seed, **settings).fit(data, progress=False)
         return list(ab.ask(10, explore=explore, skip=list(tried)).archs)
 
-# %% ../../nbs/99_optuna.ipynb #f306f1bf
+# %% ../../nbs/99_optuna.ipynb #adc6bf3d
+def _tried(study, space:Space) -> dict:
+    "Network -> value of all trials of a study, higher is better; None where there is no value"
+    sign, found = 1 if study.direction.name=='MAXIMIZE' else -1, {}
+    for trial in study.get_trials(deepcopy=False):
+        arch = _network(space, trial.params)
+        if arch is None: continue
+        value = trial.value if trial.state.name=='COMPLETE' else None
+        found[arch] = None if value is None else sign*value
+    return found
+
+# %% ../../nbs/99_optuna.ipynb #476d58a8
 def autobuild_sampler(
     space:Space, # The networks to choose from
     seed:int=0, # Fixes the design and all that is drawn
@@ -112,13 +124,3 @@ def autobuild_sampler(
         def sample_independent(self, study, trial, name, distribution):
             return self.given[trial.number][name]
     return AutoBuildSampler()
-
-def _tried(study, space:Space) -> dict:
-    "Network -> value of all trials of a study, higher is better; None where there is no value"
-    sign, found = 1 if study.direction.name=='MAXIMIZE' else -1, {}
-    for trial in study.get_trials(deepcopy=False):
-        arch = _network(space, trial.params)
-        if arch is None: continue
-        value = trial.value if trial.state.name=='COMPLETE' else None
-        found[arch] = None if value is None else sign*value
-    return found
