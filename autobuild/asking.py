@@ -7,7 +7,7 @@ __all__ = ['rounds', 'grown_each', 'favourites', 'most_given', 'most_guessed', '
            'differences', 'neighbours', 'grow', 'drawn_errors', 'guesses', 'propose', 'noise_ceiling', 'learning_curve',
            'exponents', 'outlook', 'curve_table', 'curve_text']
 
-# %% ../nbs/87_asking.ipynb #a6b14244
+# %% ../nbs/87_asking.ipynb #071e7483
 import random
 
 import numpy as np, pandas as pd
@@ -18,7 +18,7 @@ from .polynomial import Terms, fit_polynomial
 from .spaces import Architecture, Space, SpaceError
 from .warping import Warp
 
-# %% ../nbs/87_asking.ipynb #5e6d73ee
+# %% ../nbs/87_asking.ipynb #eb33f7fa
 def _places(space, arch):
     "Everything that can be chosen in a network: (stage or 0, layer or 0, feature); None stands for the wiring"
     places = [(0, 0, name) for name in space.network]
@@ -37,7 +37,7 @@ def _rewired(rule, stage, rng):
     chosen = {name: stage[name] for name in rule.stage}
     return dict(drawn, **chosen, layers=[*kept, *drawn['layers'][len(kept):]])
 
-# %% ../nbs/87_asking.ipynb #01b7840c
+# %% ../nbs/87_asking.ipynb #76bbccdf
 def _redrawn(space, arch, place, rng):
     "A network with one choice drawn anew"
     number, layer, name = place
@@ -63,7 +63,7 @@ def changed(
     except SpaceError: return None
     return None if new==arch else new
 
-# %% ../nbs/87_asking.ipynb #b2809431
+# %% ../nbs/87_asking.ipynb #593685c5
 def choices_of(
     arch:Architecture, # A network
 ) -> dict: # (stage or 0, layer or 0, feature) -> choice; of feature None: (layer count, edges)
@@ -84,7 +84,7 @@ def differences(
     one, other = choices_of(one), choices_of(other)
     return sum(one.get(place)!=other.get(place) for place in one|other)
 
-# %% ../nbs/87_asking.ipynb #bbc8b7d9
+# %% ../nbs/87_asking.ipynb #7da2be8a
 def neighbours(
     space:Space, # Of the networks
     parents:list, # Networks to start from
@@ -100,7 +100,7 @@ def neighbours(
         if arch not in known: found[arch] = True
     return list(found)
 
-# %% ../nbs/87_asking.ipynb #d968d781
+# %% ../nbs/87_asking.ipynb #d6d99aea
 rounds, grown_each, favourites = 4, 200, 5 # More rounds than these find hardly better networks
 
 def grow(
@@ -123,7 +123,7 @@ def grow(
         fresh = [arch for arch in neighbours(space, parents, grown_each, rng) if arch not in known]
     return archs, said
 
-# %% ../nbs/87_asking.ipynb #71adec5d
+# %% ../nbs/87_asking.ipynb #6978d6d3
 most_given = 500 # Measured networks, drawn at random, which the errors depend on
 
 def drawn_errors(
@@ -142,7 +142,7 @@ def drawn_errors(
     values, vectors = np.linalg.eigh(covariance[:count,:count]-explained)
     return rng.normal(size=(n, count))@(vectors*np.sqrt(values.clip(min=0))).T
 
-# %% ../nbs/87_asking.ipynb #89d209e6
+# %% ../nbs/87_asking.ipynb #bbe3f2de
 most_guessed = 600 # Candidates for whom errors are drawn, those whom some member likes best
 
 def guesses(
@@ -167,7 +167,7 @@ def propose(
         chosen.append(next(apart, free[0]))
     return chosen
 
-# %% ../nbs/87_asking.ipynb #2f8e495a
+# %% ../nbs/87_asking.ipynb #e2ea19e7
 def noise_ceiling(
     labels:np.ndarray, # (rows,) labels, a repeated network in several rows
     groups:np.ndarray, # (rows,) which network each row is of, from 0
@@ -180,7 +180,7 @@ def noise_ceiling(
     shares = within*(1/frame.size()).mean()/max(frame.mean().var(), 1e-300)
     return float(np.sqrt(np.clip(1-shares, .01, 1)))
 
-# %% ../nbs/87_asking.ipynb #8db35e23
+# %% ../nbs/87_asking.ipynb #afaf0106
 shares, few_labels = (.3, .45, .6, .75, .9), 16 # Of the labels to learn from; nothing can be said of fewer labels
 
 def learning_curve(
@@ -196,7 +196,7 @@ def learning_curve(
     counts, draws = terms(encoder(archs)), 8 if n<=300 else 3
     for draw in range(draws):
         order = np.random.default_rng([seed, 5, draw]).permutation(n)
-        for size in sorted({max(5, round(share*n)) for share in shares}):
+        for size in sorted({min(max(5, round(share*n)), n-5) for share in shares}):
             kept, rest = order[:size], order[size:]
             if np.ptp(labels[kept])==0 or np.ptp(labels[rest])==0: continue
             found, _ = fit_polynomial(terms, counts[kept], Warp.fit(labels[kept]).warp(labels[kept]))
@@ -204,7 +204,7 @@ def learning_curve(
             rows.append(dict(labels=size, draw=draw, spearman=spearmanr(said, labels[rest])[0] if np.ptp(said) else 0.))
     return pd.DataFrame(rows, columns=['labels', 'draw', 'spearman'])
 
-# %% ../nbs/87_asking.ipynb #699d067b
+# %% ../nbs/87_asking.ipynb #27f6735f
 def _exponent(table, ceiling):
     "How fast the gap closes, between 0 and 1.5"
     means = table.groupby('labels').spearman.mean()
@@ -223,7 +223,7 @@ def exponents(
     again = [pd.concat([each[i] for i in rng.integers(0, len(each), len(each))]) for _ in range(draws)]
     return np.array([_exponent(table, ceiling) for table in [curve, *again]])
 
-# %% ../nbs/87_asking.ipynb #34747b1d
+# %% ../nbs/87_asking.ipynb #637c3cd1
 def outlook(
     curve:pd.DataFrame, # As `learning_curve` gives it
     heldout:float, # The whole prediction's correlation with the labels of networks that were held out
@@ -237,7 +237,7 @@ def outlook(
     closed = 1-2**-found # 1 - 2^-b of the gap
     return dict(error=error, gain=gap*closed[0], gain_error=np.hypot(gap*closed[1:].std(), error*closed[0]))
 
-# %% ../nbs/87_asking.ipynb #a0d0f1c7
+# %% ../nbs/87_asking.ipynb #5381ae72
 def curve_table(
     curve:pd.DataFrame|None, # As `learning_curve` gives it; None where nothing can be said
     heldout:float, # As in `outlook`
@@ -253,7 +253,7 @@ def curve_table(
     rows.append((2*n, heldout+gain, np.hypot(error, gain_error), 'prediction, expected'))
     return pd.DataFrame(rows, columns=['labels', 'spearman', 'error', 'what'])
 
-# %% ../nbs/87_asking.ipynb #8447a20e
+# %% ../nbs/87_asking.ipynb #13bdd7ae
 def curve_text(
     heldout:float, # As in `outlook`
     n:int, # As in `outlook`
@@ -266,7 +266,7 @@ def curve_text(
     gain, error = found['gain'], found['gain_error']
     bound = f", and measurements are too noisy for more than {ceiling:.2f}" if ceiling<1 else ''
     advice = 'whether they would pay cannot be told'
-    if gain-error>.02: advice = 'more labels pay'
+    if gain-error>.01: advice = 'more labels pay'
     if gain+error<.03: advice = 'these labels are enough'
     return (f"with {n} labels, networks that were held out are ranked at {heldout:.2f} (give or take "
             f"{found['error']:.2f}); twice as many would bring {gain:+.2f} (give or take {error:.2f}){bound}: {advice}")
