@@ -14,7 +14,7 @@ from typing import Annotated
 
 from . import __version__
 
-# %% ../nbs/95_cli.ipynb #15f7da28
+# %% ../nbs/95_cli.ipynb #9511c7c0
 class CommandError(ValueError):
     "Words that a command cannot read"
 
@@ -31,7 +31,7 @@ def _of_user(name:str):
     if hasattr(found, attribute): return getattr(found, attribute)
     raise CommandError(f"module {module!r:.100} has no {attribute!r:.100}")
 
-# %% ../nbs/95_cli.ipynb #7d2cc48c
+# %% ../nbs/95_cli.ipynb #de5bf9fb
 def _space(source:str):
     "A space from a JSON file, a data set or Python"
     from autobuild.datasets import load_dataset
@@ -46,7 +46,7 @@ def _space(source:str):
     if isinstance(space, Space): return space
     raise CommandError(f"{source!r:.100} is no Space but {type(space).__name__}")
 
-# %% ../nbs/95_cli.ipynb #ca929f78
+# %% ../nbs/95_cli.ipynb #386dd697
 _quantity = Annotated[str, dict(action='append', metavar='NAME=MODULE:FUNCTION')]
 
 def _quantities(given:list|None):
@@ -86,7 +86,7 @@ def _read_log(path, space, quantities):
     data = read_measured(path, space)
     return LabelledData(space, data.archs, data.table, data.name, quantities)
 
-# %% ../nbs/95_cli.ipynb #cebd2727
+# %% ../nbs/95_cli.ipynb #26a26820
 def _model(folder:str, quantity=None):
     "A saved estimator"
     from autobuild.estimator import AutoBuild
@@ -113,7 +113,7 @@ def _named_rows(table) -> bool:
     from pandas import RangeIndex
     return not isinstance(table.index, RangeIndex)
 
-# %% ../nbs/95_cli.ipynb #e3f0a72f
+# %% ../nbs/95_cli.ipynb #db7fd483
 def _give(table, out:str|None=None):
     "Print a table, and write it if a file is named: as JSON lines if that ends in .jsonl, else as CSV"
     from autobuild.data import write_text
@@ -135,7 +135,7 @@ def demo(
     run_demo = _imported('autobuild.examples.demo:run_demo')
     run_demo(folder, labels, build, seed, seeds, progress=not quiet)
 
-# %% ../nbs/95_cli.ipynb #aa6ec5d2
+# %% ../nbs/95_cli.ipynb #09163506
 def design(
     space:str, # The space: a JSON file, a data set's name, or module:name
     n:int=20, # How many networks
@@ -148,11 +148,11 @@ def design(
     _check_out(out)
     _give(DataFrame(dict(architecture=[str(arch) for arch in _space(space).design(n, seed)])), out)
 
-# %% ../nbs/95_cli.ipynb #04f0b28b
+# %% ../nbs/95_cli.ipynb #8606fc57
 def measure(
+    space:str, # The space: a JSON file, a data set's name, or module:name
     function:str, # module:name of a function of an architecture that gives a number, or a dictionary of numbers
     archs:str, # The networks: a CSV or JSONL file with a column of architectures
-    space:str, # The space: a JSON file, a data set's name, or module:name
     out:str='labels.jsonl', # The log; what is measured there already is not measured again
     jobs:int=None, # Workers side by side, -1 for one per core
     timeout:float=None, # Seconds after which a measurement has failed
@@ -169,7 +169,7 @@ def measure(
     data = measure(found.space, found, f, out, jobs, timeout, retries, repeats, seed, metric, progress=not quiet)
     print(f'{len(data)} measurements of {len(data)-data.duplicates} networks; all results are in {out}')
 
-# %% ../nbs/95_cli.ipynb #128bb55e
+# %% ../nbs/95_cli.ipynb #9239e311
 def improve(
     space:str, # The space: a JSON file, a data set's name, or module:name
     function:str, # module:name of a function of an architecture, as for measure
@@ -218,7 +218,7 @@ def fit(
     if ab.heldout is not None: _give(ab.heldout.rename('Spearman, held out').to_frame())
     print(f'Learned from {len(train)} architectures; saved in {out}')
 
-# %% ../nbs/95_cli.ipynb #53061516
+# %% ../nbs/95_cli.ipynb #4e7c24f6
 def enough(
     model:str, # Folder of a saved estimator
     out:str=None, # File to write the table to as well, CSV or .jsonl
@@ -241,7 +241,7 @@ def evaluate(
     ab = _model(model)
     _give(ab.evaluate(_load(data, ab.space, column)), out)
 
-# %% ../nbs/95_cli.ipynb #886b7e27
+# %% ../nbs/95_cli.ipynb #8a2c0d12
 def importance(
     model:str, # Folder of a saved estimator
     readout:str='effect', # effect: in the target's units, with true shares; norm: the paper's scalars
@@ -287,7 +287,7 @@ def mine(
     ab = _model(model)
     _give(ab.mine(None if data is None else _load(data, ab.space, column), hop, min_count).head(top), out)
 
-# %% ../nbs/95_cli.ipynb #186accf2
+# %% ../nbs/95_cli.ipynb #941d6da7
 def construct(
     model:str, # Folder of a saved estimator
     n:int=10, # How many networks
@@ -300,7 +300,7 @@ def construct(
     _check_out(out)
     _give(_model(model, quantity).construct(n, where=where, progress=not quiet).table, out)
 
-# %% ../nbs/95_cli.ipynb #c826302d
+# %% ../nbs/95_cli.ipynb #669401be
 def front(
     model:str, # Folder of a saved estimator
     objectives:str, # Columns and quantities, with a minus if small is good, such as accuracy,-latency
@@ -317,7 +317,7 @@ def front(
     ab = _model(model, quantity)
     _give(ab.construct_front(names, weights, each, where, progress=not quiet).table, out)
 
-# %% ../nbs/95_cli.ipynb #308cac85
+# %% ../nbs/95_cli.ipynb #82399275
 def ask(
     model:str, # Folder of a saved estimator
     n:int=10, # How many networks
@@ -333,7 +333,7 @@ def ask(
     ab = _model(model, quantity)
     _give(ab.ask(n, where, explore, None if pool is None else _load(pool, ab.space, column)).table, out)
 
-# %% ../nbs/95_cli.ipynb #45221b5c
+# %% ../nbs/95_cli.ipynb #fafac929
 def rank(
     model:str, # Folder of a saved estimator
     data:str, # Networks: a CSV or JSONL file
@@ -348,7 +348,7 @@ def rank(
     table = ab.rank(archs)
     _give(table.assign(architecture=[str(archs[i]) for i in table.index]).reset_index(drop=True), out)
 
-# %% ../nbs/95_cli.ipynb #9bdc4ed2
+# %% ../nbs/95_cli.ipynb #8dbcb83d
 def report(
     model:str, # Folder of a saved estimator
     out:str='report.html', # The HTML file to write

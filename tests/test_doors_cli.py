@@ -66,7 +66,7 @@ def test_new_networks(folder, option, value, command): enter('command line', lam
 @settings(max_examples=100)
 def test_measure(folder, function, space, archs):
     "What is no measuring function is refused before anything is measured; `f` fails at each network, and is noted"
-    enter('command line', lambda: run(['measure', function, archs, space, '--quiet']))
+    enter('command line', lambda: run(['measure', space, function, archs, '--quiet']))
 
 @given(st.sampled_from('--target --out --sample --ensemble --seed --column --space'.split()), st.sampled_from(words))
 def test_fit(folder, option, value):
