@@ -12,18 +12,19 @@ if TYPE_CHECKING: # Editors read the names here; at run time each is imported wh
     from .datasets import datasets, load_dataset, register_dataset
     from .estimator import AutoBuild
     from .graphs.graph_spaces import operation_space
+    from .loop import improve
     from .measuring import measure
     from .readouts import readouts
     from .spaces import Architecture, Space
 
 _homes = dict(
     Architecture='spaces', AutoBuild='estimator', LabelledData='data', Quantity='data', Space='spaces',
-    compression_space='compression', datasets='datasets', load_dataset='datasets', measure='measuring',
+    compression_space='compression', datasets='datasets', improve='loop', load_dataset='datasets', measure='measuring',
     operation_space='graphs.graph_spaces', read_data='data', readouts='readouts', register_dataset='datasets',
     replace_one='compression')
 _importers = ['graphs.networks', 'graphs.onnx_files'] # Give `Architecture` its `from_torch` and `from_onnx`, as
 # `design` gives every `Space` its `design`
-_with_importers = {'Architecture', 'AutoBuild', 'LabelledData', 'compression_space', 'operation_space'}
+_with_importers = {'Architecture', 'AutoBuild', 'improve', 'LabelledData', 'compression_space', 'operation_space'}
 
 __all__ = ['__version__', *_homes]
 

@@ -6,7 +6,7 @@
 __all__ = ['most_modules', 'most_joined', 'AutoBuildWarning', 'AutoBuild']
 
 # %% ../nbs/90_estimator.ipynb #9157fec1
-import math, warnings
+import math, random, warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -17,6 +17,9 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 # %% ../nbs/90_estimator.ipynb #d279668a
+from .asking import (
+    curve_table, curve_text, drawn_errors, few_labels, grow, guesses, learning_curve, most_guessed, neighbours,
+    noise_ceiling, outlook, propose)
 from .builder import Builder, Column, Demand, Finder
 from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
@@ -914,6 +917,123 @@ def rank(self:AutoBuild,
                    trained=[arch in known for arch in archs], **quantities)
     table = pd.DataFrame(columns, pd.RangeIndex(len(archs), name='network'))
     return table.sort_values('predicted', ascending=False, kind='stable')
+
+# %% ../nbs/90_estimator.ipynb #55b1c2a9
+@patch
+def ask(self:AutoBuild,
+    n:int=10, # How many networks
+    where:str|None=None, # A condition that each is expected to meet, as in `construct`
+    explore:float=.5, # 0: what is predicted best; .5: each the best of an honest guess; 1: of bolder guesses
+    pool:LabelledData|list|None=None, # Choose from these; from networks built, and changes of the best, if left out
+    skip:list=(), # Networks not to ask for, such as those that failed or are being measured
+) -> LabelledData: # Without labels: architecture, predicted, spread, and quantities
+    "What to measure next, different networks that may be the best; raises ValueError if none satisfies `where`"
+    n, explore = check_number('n', n, 1, 10_000, whole=True), check_number('explore', explore, 0, 1)
+    condition, known = None if where is None else Condition(where), {*self._distinct_archs}
+    if len(skip): known |= {*self._archs(skip)}
+    def keeps(archs): return self._may_ask(archs, condition, known)
+    if pool is None: archs, said = self._grown(where, keeps)
+    else: archs, said = self._of_pool(pool, keeps)
+    if not archs: raise ValueError(self._nothing_to_ask(where, pool))
+    first = np.unique(np.argsort(-said, 1, kind='stable')[:,:max(most_guessed//len(said), n)])
+    archs, said = [archs[i] for i in first], said[:,first]
+    errors = drawn_errors(self.space, archs, self._distinct_archs, n, self.seed)
+    chosen = propose(guesses(said, errors, self._left(said), explore), archs)
+    return self._asked([archs[i] for i in chosen])
+
+# %% ../nbs/90_estimator.ipynb #faa58f66
+@patch
+def _may_ask(self:AutoBuild, archs, condition, known):
+    "(n,) truth values: whether networks are new and expected to meet a condition"
+    fresh = np.array([arch not in known for arch in archs], bool)
+    if condition is None or not len(archs): return fresh
+    columns = _Columns(self)
+    return fresh & condition({name: np.asarray(columns[name].values(archs), float) for name in condition.columns})
+
+@patch
+def _said(self:AutoBuild, archs):
+    "(members, n) what members say, on the label scale"
+    predictor = self.predictor
+    return np.concatenate([predictor.verdict(reading).cpu().numpy() for reading in predictor.read(archs)], 1)
+
+@patch
+def _left(self:AutoBuild, said):
+    "The standard deviation of errors on the label scale that the members' spread does not show"
+    errors = self.predictor.errors
+    if not len(errors): return .7 # Half of the labels' variance: too few labels to hold any out
+    return float(np.sqrt(max((errors**2).mean()-said.var(0).mean(), .05)))
+
+# %% ../nbs/90_estimator.ipynb #578f3585
+@patch
+def _grown(self:AutoBuild, where, keeps):
+    "Candidates that are built, or grow from the best that were measured"
+    if not getattr(self.space, 'can_build', True):
+        raise SpaceError(f"the networks of {self.space.name!r} were imported, and there is no rule to draw others: "
+                         "give those that could be measured as pool")
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', AutoBuildWarning)
+        try: built = self.construct(50, where, progress=False).archs
+        except TargetError: raise
+        except ValueError: built = () # None satisfies `where`, or a stage has too many modules to list
+    archs, means, _ = _distinct(self.train, self.labels)
+    best = [archs[i] for i in np.argsort(-means, kind='stable')[:10]]
+    drawn = self.space.sample(200, self.seed, distinct=False)
+    fresh = [*built, *neighbours(self.space, best, 200, random.Random(self.seed)), *drawn]
+    return grow(self.space, fresh, self._said, keeps, self.seed)
+
+@patch
+def _of_pool(self:AutoBuild, pool, keeps):
+    "Candidates among given networks"
+    archs = list(dict.fromkeys(self._archs(pool)))
+    archs = [arch for arch,kept in zip(archs, keeps(archs)) if kept]
+    return archs, self._said(archs) if archs else None
+
+# %% ../nbs/90_estimator.ipynb #c760c7a5
+@patch
+def _nothing_to_ask(self:AutoBuild, where, pool):
+    "Why there is nothing to ask for"
+    among = 'of the pool' if pool is not None else f'of space {self.space.name!r} that were looked at'
+    if where is None: return f"all networks {among} are labelled already"
+    return f"none of the networks {among} that are not labelled is expected to satisfy {where!r}; ask for less"
+
+@patch
+def _asked(self:AutoBuild, archs):
+    "What is known of networks before they are measured"
+    members = self.predictor.members(archs)
+    quantities = {name: quantity(archs) for name,quantity in self.train.quantities.items()}
+    table = pd.DataFrame(dict(predicted=members.mean(0), spread=members.std(0), **quantities))
+    return LabelledData(self.space, archs, table, 'asked', self.train.quantities, 'predicted, not measured')
+
+# %% ../nbs/90_estimator.ipynb #2c5c9057
+@patch
+def tell(self:AutoBuild,
+    data:LabelledData, # Newly labelled architectures of the same space
+    progress:bool=True, # As in `fit`
+) -> AutoBuild: # This object
+    "Fit again, to the labels so far and to new ones, under the same settings"
+    if not isinstance(data, LabelledData): raise DataError(f"tell takes LabelledData, not {type(data).__name__}")
+    if self._predictor is None: return self.fit(data, progress)
+    if data.space!=self.space:
+        raise DataError(f"the new labels are of space {data.space.name!r}, the model of another, {self.space.name!r}")
+    old = self.train
+    table = pd.concat([old.table, data.table], ignore_index=True).drop_duplicates()
+    archs = [*old.archs, *data.archs]
+    return self.fit(LabelledData(self.space, [archs[i] for i in table.index], table, old.name, old.quantities,
+                                 old.note), progress)
+
+# %% ../nbs/90_estimator.ipynb #55a79515
+@patch
+def enough(self:AutoBuild) -> pd.DataFrame: # labels, spearman, error, what; attrs['text']: a sentence; attrs['ceiling']
+    "How well networks are ranked by so many labels, and by twice as many (see [the arithmetic](87_asking.ipynb))"
+    self.predictor # Raises where there is no fit yet
+    archs, means, _ = _distinct(self.train, self.labels)
+    n, heldout = len(archs), math.nan if self.heldout is None else float(self.heldout['prediction'])
+    ceiling, curve, found = noise_ceiling(self.labels, self.train.groups), None, None
+    if n>=few_labels and math.isfinite(heldout): curve = learning_curve(self.space, archs, means, self.seed)
+    if curve is not None and curve.labels.nunique()>1: found = outlook(curve, heldout, n, ceiling, self.seed)
+    table = curve_table(curve, heldout, n, found)
+    table.attrs |= dict(text=curve_text(heldout, n, ceiling, found), ceiling=ceiling)
+    return table
 
 # %% ../nbs/90_estimator.ipynb #c0e2e9a0
 @patch
