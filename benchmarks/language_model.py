@@ -95,7 +95,7 @@ def adamw(model):
     groups = [dict(params=matrices, weight_decay=.1), dict(params=others, weight_decay=0)]
     return torch.optim.AdamW(groups, betas=(.9, .95))
 
-def train(text, seed, steps, state, size=8, rate=3e-3, every=100):
+def train(text, seed, steps, state, size=8, rate=3e-3, every=50):
     "A decoder after some steps of AdamW, its rate warmed up and lowered along a cosine; goes on from the file `state`"
     torch.manual_seed(seed)
     data, model, start = torch.frombuffer(bytearray(text), dtype=torch.uint8), Decoder(), 0
