@@ -359,6 +359,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'autobuild.design._tilted': ('design.html#_tilted', 'autobuild/design.py'),
                                   'autobuild.design.covariances': ('design.html#covariances', 'autobuild/design.py'),
                                   'autobuild.design.informative': ('design.html#informative', 'autobuild/design.py'),
+                                  'autobuild.design.near_budget': ('design.html#near_budget', 'autobuild/design.py'),
                                   'autobuild.design.network_terms': ('design.html#network_terms', 'autobuild/design.py'),
                                   'autobuild.design.quantity_of': ('design.html#quantity_of', 'autobuild/design.py'),
                                   'autobuild.design.whole_amount': ('design.html#whole_amount', 'autobuild/design.py')},

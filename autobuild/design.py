@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['noise', 'most_candidates', 'most_designed', 'network_terms', 'covariances', 'informative', 'whole_amount',
-           'quantity_of']
+           'quantity_of', 'near_budget']
 
 # %% ../nbs/35_design.ipynb #9272495e
 import numpy as np, torch
 from fastcore.basics import patch
 
+from .data import DataError, LabelledData
 from .encoding import Encoder
 from .polynomial import Terms, curve_terms
 from .spaces import Architecture, Space, SpaceError, _is_number, _whole
@@ -119,7 +120,7 @@ def _checked_pool(space:Space, pool:list, n:int, seed:int) -> list:
     if len(archs)>=n: return [archs[i] for i in np.random.default_rng(seed).permutation(len(archs))]
     raise SpaceError(f"{n:,} networks are asked of a pool of {len(archs):,} distinct ones; ask for fewer")
 
-# %% ../nbs/35_design.ipynb #b6913be5
+# %% ../nbs/35_design.ipynb #edd5c8e9
 def whole_amount(
     quantity, # A `Quantity`, or a function of a list of architectures
     archs:list, # Networks
@@ -144,7 +145,7 @@ def _budget(space, budget):
         raise SpaceError(f"budget is a quantity and two shares, such as ('memory', .2, .6), not {budget!r:.60}")
     return quantity_of(getattr(space, 'quantities', {}), budget[0], 'budget'), *budget[1:]
 
-# %% ../nbs/35_design.ipynb #09695dd1
+# %% ../nbs/35_design.ipynb #b900f9b2
 def _tilted(space, count, seed):
     "Random networks, in each of which some choices are more frequent than others"
     rng, out = np.random.default_rng(seed), []
@@ -165,7 +166,7 @@ def _redrawn(features, module, ends, rng):
         return feature.choices[min(number, len(feature.choices)-1)]
     return dict(module, layers=[{k: drawn(k, f) for k,f in features.items()} for _ in module['layers']])
 
-# %% ../nbs/35_design.ipynb #28f53ba7
+# %% ../nbs/35_design.ipynb #33d6ece2
 @patch
 def spread(self:Space,
     n:int, # The most networks
@@ -196,3 +197,19 @@ def _designed_within(space, n, seed, pool, budget):
     chosen = informative(covariances(terms), (terms>0).tocsr(), first, parts)
     rest = [i for i in range(len(archs)) if i not in set(chosen)]
     return [archs[i] for i in [*chosen, *rest][:n]]
+
+# %% ../nbs/35_design.ipynb #aa2d88c9
+def near_budget(
+    data:LabelledData, # Labelled networks with quantities
+    near:tuple, # (quantity, budget[, half the width of the band]): shares of the whole; the width is .05 if left out
+) -> np.ndarray: # (networks,) booleans
+    "Which networks are near a budget; raises `DataError` where they are fewer than five"
+    is_band = isinstance(near, (tuple, list)) and len(near) in (2, 3) and all(map(_is_number, near[1:]))
+    if not is_band: raise DataError(f"near is a quantity and a share, such as ('memory', .25), not {near!r:.60}")
+    name, budget, width = (*near, .05)[:3]
+    quantity = quantity_of(data.quantities, name, 'near')
+    shares = np.asarray(quantity(data.archs), float)/whole_amount(quantity, data.archs)
+    inside = abs(shares-budget)<=width+1e-9
+    if inside.sum()>=5: return inside
+    raise DataError(f"only {inside.sum()} of {len(data)} networks have {name} within {width:g} of {budget:g} of the whole; "
+                    f"label more there, or widen the band: near=({name!r}, {budget:g}, {2*width:g})")
