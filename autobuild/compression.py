@@ -314,7 +314,7 @@ class Compression:
         for branch in self.parts: self.change(net, branch, chosen[branch.path])
         return net
 
-# %% ../nbs/22_compression.ipynb #6c5b2c37
+# %% ../nbs/22_compression.ipynb #f63a5ae8
 @patch
 def lay_out(self:Compression):
     "Set `space`, and in `places` the (stage, layer) of each branch, from 0"
@@ -325,7 +325,7 @@ def lay_out(self:Compression):
     whole = {name: amount+sum(costs['keep'][name] for costs in self.costs) for name,amount in self.fixed.items()}
     self.space.quantities = _quantities(by_place, self.fixed, whole)
 
-# %% ../nbs/22_compression.ipynb #371e6dd5
+# %% ../nbs/22_compression.ipynb #3de012ab
 @patch
 def chosen(self:Compression,
     arch:Architecture|str|dict, # A network of the space
@@ -429,7 +429,7 @@ def compression_space(
     if any('remove' in offered for offered in costs): _check_removal(apply, example)
     return apply.space, apply
 
-# %% ../nbs/22_compression.ipynb #3d6a590c
+# %% ../nbs/22_compression.ipynb #5906e126
 def compressed(
     model:nn.Module, # The trained network; never changed
     example, # An input that it takes
@@ -492,7 +492,7 @@ def _fixed_costs(traced:_Traced, costs:list, times:dict) -> dict:
     for needs in costs: fixed.subtract(needs['keep'])
     return dict(fixed)
 
-# %% ../nbs/22_compression.ipynb #a38255d0
+# %% ../nbs/22_compression.ipynb #3695cda5
 def _latencies(model:nn.Module, example, paths:set) -> dict:
     "Path -> milliseconds of that module in a run on the example; '' for the whole network"
     args, kwargs = _inputs(example)
@@ -509,7 +509,7 @@ def _latencies(model:nn.Module, example, paths:set) -> dict:
         return {path: sum(_milliseconds(model.get_submodule(path), *inputs) for inputs in found)
                 for path,found in calls.items()}
 
-# %% ../nbs/22_compression.ipynb #4d2a1615
+# %% ../nbs/22_compression.ipynb #8221d021
 def _milliseconds(module:nn.Module, args:tuple, kwargs:dict, runs:int=20) -> float:
     "The median time of a run, after three to warm up"
     times = []
@@ -533,7 +533,7 @@ def macs(self:_Traced) -> int:
     "Multiply-accumulates of the whole network"
     return sum(columns['macs'] for columns in self.graph.nodes.values())
 
-# %% ../nbs/22_compression.ipynb #f8677be6
+# %% ../nbs/22_compression.ipynb #b3136c6f
 class Labels:
     "Labels of the networks of a compression space, each begun where it differs from those before"
     def __init__(self,
@@ -563,7 +563,7 @@ def labels(self:Compression,
     "Label networks without computing twice what their first blocks give"
     return Labels(self, f, memory)
 
-# %% ../nbs/22_compression.ipynb #11446737
+# %% ../nbs/22_compression.ipynb #ed450770
 @patch
 def beginnings(self:Labels,
     arch:Architecture, # A network
@@ -591,7 +591,7 @@ def measured(self:Labels,
     self.keep(beginnings[:known+1], noted)
     return label
 
-# %% ../nbs/22_compression.ipynb #8f895adc
+# %% ../nbs/22_compression.ipynb #0ec2cae7
 @patch
 def keep(self:Labels,
     used:list, # Beginnings that were known
@@ -610,7 +610,7 @@ def keep(self:Labels,
         total -= size(oldest)
         del self.states[oldest]
 
-# %% ../nbs/22_compression.ipynb #419f91be
+# %% ../nbs/22_compression.ipynb #23ef1211
 def _first_input(args, kwargs) -> torch.Tensor:
     "The first tensor that a module reads"
     return next(o for o in _flat([*args, *kwargs.values()]) if isinstance(o, torch.Tensor))
@@ -634,7 +634,7 @@ def _note(block:nn.Module, calls:list, first:bool):
         calls.append((_first_input(args, kwargs).detach() if first else None, result.detach()))
     block.register_forward_hook(hook, with_kwargs=True)
 
-# %% ../nbs/22_compression.ipynb #a8e56107
+# %% ../nbs/22_compression.ipynb #cea14277
 def _chain(apply:Compression) -> list:
     "The paths of the blocks of a plain chain; none where the network is something else"
     paths = list(dict.fromkeys(branch.block for branch in apply.parts if branch.block))
@@ -655,7 +655,7 @@ def _tensors(result) -> list:
     "The tensors that a network gives"
     return [o for o in _flat([result]) if isinstance(o, torch.Tensor)]
 
-# %% ../nbs/22_compression.ipynb #2c009abc
+# %% ../nbs/22_compression.ipynb #82e18c2c
 @patch
 def data(self:Labels,
     archs:list, # Networks of the space
@@ -744,7 +744,7 @@ def check(self:Singles,
     if rank>=.8: return f"{said}: most effects add up; labels of whole networks would find the rest"
     return f"{said}: interactions rule, so learn from labels of whole networks"
 
-# %% ../nbs/22_compression.ipynb #43e672fd
+# %% ../nbs/22_compression.ipynb #23b8f80a
 @patch
 def best(self:Singles,
     where:str, # A condition on the space's quantities, such as 'memory <= 2_000_000'
@@ -761,7 +761,7 @@ def best(self:Singles,
     if found.x is not None and condition({k: q([arch]) for k,q in columns.items()})[0]: return arch
     raise NetworkError(f"no sum of single changes keeps {where!r:.100}; the space's networks need more")
 
-# %% ../nbs/22_compression.ipynb #07cb2e8e
+# %% ../nbs/22_compression.ipynb #52796f18
 @patch
 def amounts(self:Singles,
     condition:Condition, # On quantities of the space
@@ -788,7 +788,7 @@ def knapsack(self:Singles,
             out.append(LinearConstraint(sign*(amounts[1:]-amounts[0])/scale, ub=sign*(number-amounts[0])/scale-1e-6))
     return out
 
-# %% ../nbs/22_compression.ipynb #e2f33610
+# %% ../nbs/22_compression.ipynb #d379ada9
 def probe(
     apply:Compression, # Of the space
     f, # Function of an architecture: its label, higher is better; such as `apply.labels(...)`
@@ -797,7 +797,7 @@ def probe(
     "Label each choice alone, and leave those out that are fatal, place by place"
     singles = replace_one(apply.space, f)
     harm = -singles.table.change
-    usual = harm.where(harm>0).groupby(singles.table.choice).transform('median')
+    usual = harm.abs().groupby(singles.table.choice).transform('median')
     fatal = harm>times*usual
     paths = {place: branch.path for branch,place in zip(apply.parts, apply.places)}
     dropped, path = {}, [paths.get((u-1, i-1), '') for u,i in zip(singles.table.stage, singles.table.layer)]
@@ -806,7 +806,7 @@ def probe(
     smaller = apply.without(dropped)
     return smaller.space, smaller, _moved(singles, apply, smaller, path, ~fatal)
 
-# %% ../nbs/22_compression.ipynb #cde1d8f7
+# %% ../nbs/22_compression.ipynb #9445f5b3
 def _moved(singles:Singles, old:Compression, new:Compression, paths:list, kept) -> Singles:
     "The singles whose choices a smaller space still has, as its networks"
     table = singles.table.assign(path=paths)[kept].reset_index(drop=True)

@@ -75,10 +75,13 @@ def windows(text, count, seed=0):
     start = np.random.default_rng(seed).choice(len(data)//(context+1), count, replace=False)*(context+1)
     return torch.stack([data[i:i+context+1] for i in start]).long()
 
-def loss(model, tokens):
+def next_byte_loss(scores, tokens):
     "Cross entropy of the next byte, in nats"
-    with torch.no_grad(): scores = model(tokens[:,:-1])
-    return float(F.cross_entropy(scores.flatten(0, 1), tokens[:,1:].flatten()))
+    return F.cross_entropy(scores.flatten(0, 1), tokens[:,1:].flatten())
+
+def loss(model, tokens):
+    "That of a model, as a number"
+    with torch.no_grad(): return float(next_byte_loss(model(tokens[:,:-1]), tokens))
 
 # --- training ---
 
@@ -108,7 +111,7 @@ def train(text, seed, steps, state, size=8, rate=3e-3, every=50):
         for group in optimizer.param_groups:
             group['lr'] = rate*min((step+1)/100, .05+.95*(1+math.cos(math.pi*step/steps))/2)
         tokens = batch(data, seed, step, size)
-        found = F.cross_entropy(model(tokens[:,:-1]).flatten(0, 1), tokens[:,1:].flatten())
+        found = next_byte_loss(model(tokens[:,:-1]), tokens)
         optimizer.zero_grad()
         found.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1)
