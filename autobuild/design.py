@@ -76,6 +76,7 @@ def informative(
         chosen.append(best)
     return chosen
 
+# %% ../nbs/35_design.ipynb #c725a45a
 def _in_turn(free, parts, step):
     "The free candidates of the part whose turn it is; of all where it has none"
     ours = free & (parts==step%(parts.max()+1))
@@ -120,7 +121,7 @@ def _checked_pool(space:Space, pool:list, n:int, seed:int) -> list:
     if len(archs)>=n: return [archs[i] for i in np.random.default_rng(seed).permutation(len(archs))]
     raise SpaceError(f"{n:,} networks are asked of a pool of {len(archs):,} distinct ones; ask for fewer")
 
-# %% ../nbs/35_design.ipynb #edd5c8e9
+# %% ../nbs/35_design.ipynb #51ab16a4
 def whole_amount(
     quantity, # A `Quantity`, or a function of a list of architectures
     archs:list, # Networks
@@ -145,7 +146,7 @@ def _budget(space, budget):
         raise SpaceError(f"budget is a quantity and two shares, such as ('memory', .2, .6), not {budget!r:.60}")
     return quantity_of(getattr(space, 'quantities', {}), budget[0], 'budget'), *budget[1:]
 
-# %% ../nbs/35_design.ipynb #b900f9b2
+# %% ../nbs/35_design.ipynb #3579a0d7
 def _tilted(space, count, seed):
     "Random networks, in each of which some choices are more frequent than others"
     rng, out = np.random.default_rng(seed), []
@@ -166,7 +167,7 @@ def _redrawn(features, module, ends, rng):
         return feature.choices[min(number, len(feature.choices)-1)]
     return dict(module, layers=[{k: drawn(k, f) for k,f in features.items()} for _ in module['layers']])
 
-# %% ../nbs/35_design.ipynb #33d6ece2
+# %% ../nbs/35_design.ipynb #c6f55a90
 @patch
 def spread(self:Space,
     n:int, # The most networks
@@ -187,9 +188,10 @@ def spread(self:Space,
     order = np.lexsort((parts, rank))[:n]
     return [archs[inside[i]] for i in order], parts[order]
 
+# %% ../nbs/35_design.ipynb #e4b70588
 def _designed_within(space, n, seed, pool, budget):
     "A design of networks of a budget"
-    if pool is not None: raise SpaceError("budget draws networks of its own; leave out pool, or choose from it yourself")
+    if pool is not None: raise SpaceError("budget draws networks of its own; leave out pool, or choose from it before")
     archs, parts = space.spread(max(2*n, 400), budget, seed)
     if len(archs)<n:
         raise SpaceError(f"{n:,} networks are asked for, but only {len(archs):,} were found in the range of the budget")
@@ -198,7 +200,7 @@ def _designed_within(space, n, seed, pool, budget):
     rest = [i for i in range(len(archs)) if i not in set(chosen)]
     return [archs[i] for i in [*chosen, *rest][:n]]
 
-# %% ../nbs/35_design.ipynb #aa2d88c9
+# %% ../nbs/35_design.ipynb #7b351ccf
 def near_budget(
     data:LabelledData, # Labelled networks with quantities
     near:tuple, # (quantity, budget[, half the width of the band]): shares of the whole; the width is .05 if left out
@@ -211,5 +213,5 @@ def near_budget(
     shares = np.asarray(quantity(data.archs), float)/whole_amount(quantity, data.archs)
     inside = abs(shares-budget)<=width+1e-9
     if inside.sum()>=5: return inside
-    raise DataError(f"only {inside.sum()} of {len(data)} networks have {name} within {width:g} of {budget:g} of the whole; "
-                    f"label more there, or widen the band: near=({name!r}, {budget:g}, {2*width:g})")
+    raise DataError(f"only {inside.sum()} of {len(data)} networks have {name} within {width:g} of {budget:g} of the "
+                    f"whole; label more there, or widen the band: near=({name!r}, {budget:g}, {2*width:g})")

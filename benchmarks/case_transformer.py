@@ -77,7 +77,8 @@ def label_all(seed):
         if len(found)%2048==0: print(len(found), f'{time.time()-start:.0f} s', flush=True)
     _, apply = shrinkable(model)
     label, some = apply.labels(lambda net: loss(net, tokens)), np.random.default_rng(0).choice(len(found), 10)
-    np.testing.assert_allclose([label(arch) for arch in networks(apply, everything[some])], np.array(found)[some], rtol=1e-4)
+    again = [label(arch) for arch in networks(apply, everything[some])]
+    np.testing.assert_allclose(again, np.array(found)[some], rtol=1e-4)
     np.save(results/f'case_transformer_{seed}_losses.npy', np.array(found, np.float32))
 
 def networks(apply, rows):
@@ -87,10 +88,14 @@ def networks(apply, rows):
 
 # --- ways to choose ---
 
-def labelled(losses, n, draw):
-    "The numbers of n networks, as many for each number of sublayers that are gone, from 1 to 10"
-    rng = np.random.default_rng(1000*n+draw)
-    return np.concatenate([rng.choice(np.flatnonzero(gone==k), n//10, replace=False) for k in range(1, 11)])
+def labelled(n, draw):
+    "The numbers of n networks, as many for each number of sublayers that are gone, from 1 (at most all 14) to 10"
+    rng, left, chosen = np.random.default_rng(1000*n+draw), n, []
+    for sizes_left,k in zip(range(10, 0, -1), range(1, 11)):
+        rows = np.flatnonzero(gone==k)
+        chosen.append(rng.choice(rows, min(round(left/sizes_left), len(rows)), replace=False))
+        left -= len(chosen[-1])
+    return np.concatenate(chosen)
 
 def pairs(x): return np.hstack([x, *[x[:,[i]]*x[:,i+1:] for i in range(x.shape[1]-1)]])
 
@@ -170,12 +175,13 @@ def lost(picked, losses):
 def searched(seed, draws, sizes, losses):
     "Rows of the table for ways that predict nothing, and of the sum of single removals"
     rows = [dict(way='replace one', N=sublayers+1, draw=0, **judged(single_sums(losses), losses))]
+    rows[0].update(neighbours=None, pairs=None) # It has no pairs
     path = greedy(losses)
     rows.append(dict(way='greedy', N=path[max(asked)][1], draw=0, **lost({k: path[k][0] for k in asked}, losses)))
     even = {k: int(np.flatnonzero((everything==uniform(k)).all(1))[0]) for k in asked}
     rows.append(dict(way='uniform', N=0, draw=0, **lost(even, losses)))
     for n,draw in itertools.product(sizes, range(draws)):
-        rng, ours = np.random.default_rng(draw), labelled(losses, n, draw)
+        rng, ours = np.random.default_rng(draw), labelled(n, draw)
         best = {k: min(ours[gone[ours]==k], key=losses.__getitem__) for k in asked}
         rows.append(dict(way='best labelled', N=n, draw=draw, **lost(best, losses)))
         best = {k: evolution(losses, k, n//len(asked), rng) for k in asked}
@@ -198,7 +204,7 @@ def compare(seed, draws, sizes=(50, 100, 200)):
     for draw,n,way in itertools.product(range(draws), sizes, ways):
         if (seed, way, n, draw) in done(path, *columns[:4]): continue
         start = time.process_time()
-        predicted = ways[way](labelled(losses, n, draw), draw)
+        predicted = ways[way](labelled(n, draw), draw)
         row = dict(parent=seed, way=way, N=n, draw=draw, **judged(predicted, losses))
         row['seconds'] = round(time.process_time()-start, 1)
         append_table(path, [{name: row[name] for name in columns}])
