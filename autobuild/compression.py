@@ -314,7 +314,7 @@ class Compression:
         for branch in self.parts: self.change(net, branch, chosen[branch.path])
         return net
 
-# %% ../nbs/22_compression.ipynb #d8629e77
+# %% ../nbs/22_compression.ipynb #242275d0
 @patch
 def lay_out(self:Compression):
     "Set `space`, and in `places` the (stage, layer) of each branch, from 0"
@@ -325,7 +325,7 @@ def lay_out(self:Compression):
     whole = {name: amount+sum(costs['keep'][name] for costs in self.costs) for name,amount in self.fixed.items()}
     self.space.quantities = _quantities(by_place, self.fixed, whole)
 
-# %% ../nbs/22_compression.ipynb #c7585cea
+# %% ../nbs/22_compression.ipynb #9ef7f6d6
 @patch
 def chosen(self:Compression,
     arch:Architecture|str|dict, # A network of the space
@@ -429,7 +429,7 @@ def compression_space(
     if any('remove' in offered for offered in costs): _check_removal(apply, example)
     return apply.space, apply
 
-# %% ../nbs/22_compression.ipynb #d36286e3
+# %% ../nbs/22_compression.ipynb #67a92a56
 def compressed(
     model:nn.Module, # The trained network; never changed
     example, # An input that it takes
@@ -492,7 +492,7 @@ def _fixed_costs(traced:_Traced, costs:list, times:dict) -> dict:
     for needs in costs: fixed.subtract(needs['keep'])
     return dict(fixed)
 
-# %% ../nbs/22_compression.ipynb #7898830d
+# %% ../nbs/22_compression.ipynb #b9f2e5f6
 def _latencies(model:nn.Module, example, paths:set) -> dict:
     "Path -> milliseconds of that module in a run on the example; '' for the whole network"
     args, kwargs = _inputs(example)
@@ -509,7 +509,7 @@ def _latencies(model:nn.Module, example, paths:set) -> dict:
         return {path: sum(_milliseconds(model.get_submodule(path), *inputs) for inputs in found)
                 for path,found in calls.items()}
 
-# %% ../nbs/22_compression.ipynb #54089f17
+# %% ../nbs/22_compression.ipynb #2912c44f
 def _milliseconds(module:nn.Module, args:tuple, kwargs:dict, runs:int=20) -> float:
     "The time of the fastest run, after three to warm up: what else a machine does only adds to it"
     times = []
@@ -533,7 +533,7 @@ def macs(self:_Traced) -> int:
     "Multiply-accumulates of the whole network"
     return sum(columns['macs'] for columns in self.graph.nodes.values())
 
-# %% ../nbs/22_compression.ipynb #3e029bbf
+# %% ../nbs/22_compression.ipynb #001ab21c
 class Labels:
     "Labels of the networks of a compression space, each begun where it differs from those before"
     def __init__(self,
@@ -555,7 +555,7 @@ class Labels:
 
     def __repr__(self): return f"Labels of {len(self.known):,} networks; a chain of {len(self.blocks)} blocks"
 
-# %% ../nbs/22_compression.ipynb #1cfd8e93
+# %% ../nbs/22_compression.ipynb #645fe617
 @patch
 def labels(self:Compression,
     f, # Function of a network, in evaluation mode and on the same inputs each time: its label, a number
@@ -564,7 +564,7 @@ def labels(self:Compression,
     "Label networks without computing twice what their first blocks give"
     return Labels(self, f, memory)
 
-# %% ../nbs/22_compression.ipynb #5b0a26b8
+# %% ../nbs/22_compression.ipynb #868da703
 @patch
 def beginnings(self:Labels,
     arch:Architecture, # A network
@@ -577,7 +577,7 @@ def beginnings(self:Labels,
         out.append(tuple(chosen[branch.path] for branch in self.apply.parts if branch.block not in later))
     return out
 
-# %% ../nbs/22_compression.ipynb #0f9867f2
+# %% ../nbs/22_compression.ipynb #3c01d112
 @patch
 def measured(self:Labels,
     arch:Architecture, # A network
@@ -593,7 +593,7 @@ def measured(self:Labels,
     self.keep(beginnings[:known+1], noted)
     return label
 
-# %% ../nbs/22_compression.ipynb #06b881e1
+# %% ../nbs/22_compression.ipynb #453f934b
 @patch
 def keep(self:Labels,
     used:list, # Beginnings that were known
@@ -612,7 +612,7 @@ def keep(self:Labels,
         total -= size(oldest)
         del self.states[oldest]
 
-# %% ../nbs/22_compression.ipynb #6f9a4327
+# %% ../nbs/22_compression.ipynb #3ccb6871
 def _first_input(args, kwargs) -> torch.Tensor:
     "The first tensor that a module reads"
     return next(o for o in _flat([*args, *kwargs.values()]) if isinstance(o, torch.Tensor))
@@ -636,7 +636,7 @@ def _note(block:nn.Module, calls:list, first:bool):
         calls.append((_first_input(args, kwargs).detach() if first else None, result.detach()))
     block.register_forward_hook(hook, with_kwargs=True)
 
-# %% ../nbs/22_compression.ipynb #ec5dec07
+# %% ../nbs/22_compression.ipynb #8f6c5563
 def _chain(apply:Compression) -> list:
     "The paths of the blocks of a plain chain; none where the network is something else"
     paths = list(dict.fromkeys(branch.block for branch in apply.parts if branch.block))
@@ -657,7 +657,7 @@ def _tensors(result) -> list:
     "The tensors that a network gives"
     return [o for o in _flat([result]) if isinstance(o, torch.Tensor)]
 
-# %% ../nbs/22_compression.ipynb #c7a1a190
+# %% ../nbs/22_compression.ipynb #3fc6960a
 @patch
 def data(self:Labels,
     archs:list, # Networks of the space
@@ -746,7 +746,7 @@ def check(self:Singles,
     if rank>=.8: return f"{said}: most effects add up; labels of whole networks would find the rest"
     return f"{said}: interactions rule, so learn from labels of whole networks"
 
-# %% ../nbs/22_compression.ipynb #2dac67ed
+# %% ../nbs/22_compression.ipynb #85c5b9e7
 @patch
 def best(self:Singles,
     where:str, # A condition on the space's quantities, such as 'memory <= 2_000_000'
@@ -763,7 +763,7 @@ def best(self:Singles,
     if found.x is not None and condition({k: q([arch]) for k,q in columns.items()})[0]: return arch
     raise NetworkError(f"no sum of single changes keeps {where!r:.100}; the space's networks need more")
 
-# %% ../nbs/22_compression.ipynb #51581177
+# %% ../nbs/22_compression.ipynb #e80f4762
 @patch
 def amounts(self:Singles,
     condition:Condition, # On quantities of the space
@@ -790,7 +790,7 @@ def knapsack(self:Singles,
             out.append(LinearConstraint(sign*(amounts[1:]-amounts[0])/scale, ub=sign*(number-amounts[0])/scale-1e-6))
     return out
 
-# %% ../nbs/22_compression.ipynb #4b8a7877
+# %% ../nbs/22_compression.ipynb #c96c58b1
 def probe(
     apply:Compression, # Of the space
     f, # Function of an architecture: its label, higher is better; such as `apply.labels(...)`
@@ -808,7 +808,7 @@ def probe(
     smaller = apply.without(dropped)
     return smaller.space, smaller, _moved(singles, apply, smaller, path, ~fatal)
 
-# %% ../nbs/22_compression.ipynb #8c588b86
+# %% ../nbs/22_compression.ipynb #e6153ada
 def _moved(singles:Singles, old:Compression, new:Compression, paths:list, kept) -> Singles:
     "The singles whose choices a smaller space still has, as its networks"
     table = singles.table.assign(path=paths)[kept].reset_index(drop=True)

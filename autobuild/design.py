@@ -50,7 +50,6 @@ def covariances(
 
 # %% ../nbs/35_design.ipynb #eb132aad
 noise = .03 # Of a measurement, the variance of labels being 1; see the comparison below
-
 def informative(
     covariance:np.ndarray, # (candidates, candidates)
     shows:np.ndarray, # (candidates, terms) sparse, true where a candidate has what the term counts
@@ -76,7 +75,7 @@ def informative(
         chosen.append(best)
     return chosen
 
-# %% ../nbs/35_design.ipynb #eceb2caf
+# %% ../nbs/35_design.ipynb #c9b1e11a
 def _in_turn(free, parts, step):
     "The free candidates of the part whose turn it is; of all where it has none"
     ours = free & (parts==step%(parts.max()+1))
@@ -121,7 +120,7 @@ def _checked_pool(space:Space, pool:list, n:int, seed:int) -> list:
     if len(archs)>=n: return [archs[i] for i in np.random.default_rng(seed).permutation(len(archs))]
     raise SpaceError(f"{n:,} networks are asked of a pool of {len(archs):,} distinct ones; ask for fewer")
 
-# %% ../nbs/35_design.ipynb #637268b2
+# %% ../nbs/35_design.ipynb #3c1842ec
 def whole_amount(
     quantity, # A `Quantity`, or a function of a list of architectures
     archs:list, # Networks
@@ -146,7 +145,7 @@ def _budget(space, budget):
         raise SpaceError(f"budget is a quantity and two shares, such as ('memory', .2, .6), not {budget!r:.60}")
     return quantity_of(getattr(space, 'quantities', {}), budget[0], 'budget'), *budget[1:]
 
-# %% ../nbs/35_design.ipynb #30de4126
+# %% ../nbs/35_design.ipynb #9036b497
 def _tilted(space, count, seed):
     "Random networks, in each of which some choices are more frequent than others"
     rng, out = np.random.default_rng(seed), []
@@ -167,7 +166,7 @@ def _redrawn(features, module, ends, rng):
         return feature.choices[min(number, len(feature.choices)-1)]
     return dict(module, layers=[{k: drawn(k, f) for k,f in features.items()} for _ in module['layers']])
 
-# %% ../nbs/35_design.ipynb #9483c11c
+# %% ../nbs/35_design.ipynb #75fba274
 @patch
 def spread(self:Space,
     n:int, # The most networks
@@ -188,7 +187,7 @@ def spread(self:Space,
     order = np.lexsort((parts, rank))[:n]
     return [archs[inside[i]] for i in order], parts[order]
 
-# %% ../nbs/35_design.ipynb #2f8506ac
+# %% ../nbs/35_design.ipynb #62b95215
 def _designed_within(space, n, seed, pool, budget):
     "A design of networks of a budget"
     if pool is not None: raise SpaceError("budget draws networks of its own; leave out pool, or choose from it before")
@@ -200,7 +199,7 @@ def _designed_within(space, n, seed, pool, budget):
     rest = [i for i in range(len(archs)) if i not in set(chosen)]
     return [archs[i] for i in [*chosen, *rest][:n]]
 
-# %% ../nbs/35_design.ipynb #b580722f
+# %% ../nbs/35_design.ipynb #53f87729
 def near_budget(
     data:LabelledData, # Labelled networks with quantities
     near:tuple, # (quantity, budget[, half the width of the band]): shares of the whole; the width is .05 if left out
