@@ -7,7 +7,7 @@
 
 All take --seed, that of the parent (0 if left out), and go on where they were stopped. Written are results/
 case_transformer_text.bin (held-out text), case_transformer_0.safetensors (the parent, 16 bits a number),
-case_transformer_0_losses.npy and case_transformer.csv, case_transformer_pairs.csv, case_transformer_mixed.csv.
+case_transformer_0_losses.npy and case_transformer.csv; `mixed` adds case_transformer_mixed.csv and .txt.
 """
 import argparse, itertools, time
 from pathlib import Path
