@@ -23,6 +23,7 @@ from .asking import (
 from .builder import Builder, Column, Demand, Finder
 from .data import DataError, LabelledData, read_data
 from .datasets import dataset_registry
+from .design import near_budget
 from .effects import fit_effects, presence_table
 from .encoding import Encoder
 from .fidelity import fidelity, measured_drops, swap_scores
@@ -369,11 +370,13 @@ def members(self:AutoBuild,
 @patch
 def evaluate(self:AutoBuild,
     data:LabelledData, # Labelled architectures that were not trained on
+    near:tuple|None=None, # (quantity, budget): only networks near it, as `near_budget` has it
 ) -> pd.DataFrame: # Rows prediction, y', hop 0, ...; columns spearman, kendall, mae (in the target's units)
     "How well the prediction, the regressor alone (y') and the norms of every hop rank labelled architectures"
     from scipy.stats import kendalltau, spearmanr
     predictor = self.predictor
     if not isinstance(data, LabelledData): raise DataError(f"evaluate takes LabelledData, not {type(data).__name__}")
+    if near is not None: data = data[near_budget(data, near)]
     archs, labels, rows = self._archs(data), data.target(str(self.target)), {}
     for name,values in _ingredients(predictor, archs).items():
         error = np.nan if name.startswith('hop') else abs(values-labels).mean()

@@ -1,9 +1,11 @@
 """Compression spaces of networks of many kinds: exact costs, shared weights, the original untouched"""
-import pytest, torch
+import itertools
+
+import numpy as np, pytest, torch
 from torch import nn
 
 from autobuild import Architecture
-from autobuild.compression import compression_space
+from autobuild.compression import NetworkError, compression_space, probe, replace_one
 
 def encoder(norm_first):
     layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, norm_first=norm_first)
@@ -128,3 +130,97 @@ def test_a_tied_weight_belongs_to_no_branch():
     assert [s.layer['choice'].choices for s in space.stages][0]==('keep', 'remove')
     net = apply(everywhere(space, 'remove'))
     assert sum(p.numel() for p in parameters(net))==72==space.quantities['params']([everywhere(space, 'remove')])
+
+# --- labels that share beginnings ---
+
+def squares(model, example):
+    "A function of a network that runs it twice, in its own order"
+    def f(net): return float(sum(result(net, x).square().sum() for x in (example, example[:,:4])))
+    return f
+
+@pytest.mark.parametrize('kind, blocks', [('before', 3), ('gated', 2), ('llama', 3), ('gpt2', 3)])
+@pytest.mark.filterwarnings('ignore')
+def test_a_beginning_that_is_known_is_not_computed_again(kind, blocks):
+    model, example = made(kind)
+    space, apply = compression_space(model, example)
+    label, f = apply.labels(squares(model, example)), squares(model, example)
+    assert len(label.blocks)==blocks
+    for arch in sorted(space.sample(12, seed=0), key=str):
+        assert label(arch)==pytest.approx(f(apply(arch)), rel=1e-5)
+    assert label.states and all(not y.requires_grad for results in label.states.values() for y in results)
+
+@pytest.mark.filterwarnings('ignore')
+def test_what_is_no_chain_is_computed_as_a_whole():
+    class Late(nn.Module):
+        "Reads what the first block gave once more, at the end"
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList(Gated() for _ in range(3))
+        def forward(self, x):
+            first = x = self.blocks[0](x)
+            for block in self.blocks[1:]: x = block(x)
+            return x*first
+    torch.manual_seed(0)
+    model, example = Late().eval(), torch.randn(2, 5, 8)
+    space, apply = compression_space(model, example, 'remove')
+    label, f = apply.labels(squares(model, example)), squares(model, example)
+    assert label.blocks==[]
+    for arch in space.sample(8, seed=0): assert label(arch)==f(apply(arch))
+
+@pytest.mark.filterwarnings('ignore')
+def test_little_memory_gives_the_same_labels_and_an_error_loses_nothing():
+    model, example = made('gated')
+    space, apply = compression_space(model, example)
+    label, f, failing = apply.labels(squares(model, example), memory=100), squares(model, example), [True]
+    def fails_once(net):
+        value = f(net)
+        if failing.pop() if failing else False: raise ZeroDivisionError
+        return value
+    careful = apply.labels(fails_once)
+    archs = space.sample(6, seed=1)
+    with pytest.raises(ZeroDivisionError): careful(archs[0])
+    assert [label(a) for a in archs]==pytest.approx([f(apply(a)) for a in archs], rel=1e-5)
+    assert [careful(a) for a in archs]==pytest.approx([f(apply(a)) for a in archs], rel=1e-5)
+    assert not label.states
+
+# --- single changes ---
+
+def additive(seed, fatal=()):
+    "A function of an architecture that adds up, with some fatal (stage, layer, choice)"
+    def f(arch):
+        total = 0.
+        for u,stage in enumerate(arch.stages):
+            for i,layer in enumerate(stage['layers']):
+                total -= np.random.default_rng([seed, u, i, len(layer['choice'])]).random()
+                total -= 100*((u, i, layer['choice']) in fatal)
+        return total
+    return f
+
+@pytest.mark.filterwarnings('ignore')
+def test_the_knapsack_is_exact():
+    model, example = made('gated')
+    space, apply = compression_space(model, example, ['remove', 'bits=8,4,3'])
+    every, amounts = space.sample(space.size(), seed=0), space.quantities
+    memory, macs = (amounts[name](every) for name in ('memory', 'macs'))
+    for seed,share in itertools.product(range(5), (.2, .5, .9)):
+        f = additive(seed)
+        limits = share*amounts['memory'].whole, .6*amounts['macs'].whole
+        if not ((memory<=limits[0]) & (macs<=limits[1])).any(): continue
+        found = replace_one(space, f).best(f'memory <= {limits[0]} and macs <= {limits[1]}')
+        best = max(f(a) for a,m,c in zip(every, memory, macs) if m<=limits[0] and c<=limits[1])
+        assert f(found)==pytest.approx(best)
+
+@pytest.mark.filterwarnings('ignore')
+def test_fatal_choices_go_where_they_are_fatal():
+    model, example = made('before')
+    space, apply = compression_space(model, example)
+    smaller, other, singles = probe(apply, additive(0, [(0, 0, 'remove'), (1, 1, '3 bits')]))
+    first, fourth = (branch.path for branch in (apply.parts[0], apply.parts[3]))
+    assert smaller.size()==space.size()*16//25
+    for arch in smaller.sample(20, seed=0):
+        assert other.chosen(arch)[first]!='remove' and other.chosen(arch)[fourth]!='3 bits'
+        same = apply.network(other.chosen(arch))
+        for name in space.quantities: assert space.quantities[name]([same])==smaller.quantities[name]([arch])
+        assert torch.equal(result(apply(same), example), result(other(arch), example))
+    with pytest.raises(NetworkError, match='there is no branch'): apply.without({'nowhere': ['remove']})
+    assert len(singles.table)==1+6*4-2
