@@ -621,6 +621,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator.AutoBuild._to_pick_from': ( 'estimator.html#autobuild._to_pick_from',
                                                                                       'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._train': ('estimator.html#autobuild._train', 'autobuild/estimator.py'),
+                                     'autobuild.estimator.AutoBuild._unlike': ( 'estimator.html#autobuild._unlike',
+                                                                                'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._worse_than_random': ( 'estimator.html#autobuild._worse_than_random',
                                                                                            'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild.ask': ('estimator.html#autobuild.ask', 'autobuild/estimator.py'),

@@ -7,8 +7,8 @@ __all__ = ['most_modules', 'most_joined', 'AutoBuildWarning', 'AutoBuild']
 
 # %% ../nbs/90_estimator.ipynb #9157fec1
 import math, random, warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 
@@ -479,7 +479,7 @@ def _in_place(self:AutoBuild, stage, modules, contexts, readout):
     "(members, modules) mean over contexts of what is said of them with each module in place"
     predictor = self.predictor.with_readout(readout)
     networks = [[self.space.with_module(context, stage, module) for module in modules] for context in contexts]
-    return np.mean([predictor.members(archs) for archs in networks], 0)
+    return np.mean([predictor.members(archs, fixed=True) for archs in networks], 0)
 
 @patch
 def _search_modules(self:AutoBuild, stage, top, readout, progress):
@@ -599,16 +599,17 @@ def _model_of(self:AutoBuild, name):
 most_joined = 50_000 # Modules of all stages together that are scored before networks are built of them
 
 @patch
-def _builder(self:AutoBuild, progress):
-    "A builder of this model's columns, with all modules scored; a finder where these are too many"
+def _builder(self:AutoBuild, progress, most=most_joined):
+    "A builder of this model's columns, with all modules scored; a finder where these are more than `most`"
     stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
-    listed = sum(stage.size() for stage in self.space.stages)<=most_joined
+    listed = sum(stage.size() for stage in self.space.stages)<=most
     for stage in stages if listed else []: self._scored(stage, self.readout, progress)
-    if self.readout not in self._builders: # One for each read-out
+    key = self.readout, listed
+    if key not in self._builders:
         columns = _Columns(self)
-        if listed: self._builders[self.readout] = Builder(self.space, self.contexts, columns, self.seed)
-        else: self._builders[self.readout] = Finder(self.space, columns, self.seed)
-    return self._builders[self.readout]
+        if listed: self._builders[key] = Builder(self.space, self.contexts, columns, self.seed)
+        else: self._builders[key] = Finder(self.space, columns, self.seed)
+    return self._builders[key]
 
 # %% ../nbs/90_estimator.ipynb #16c90f3b
 def _moved(predictor, values, step):
@@ -708,6 +709,24 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
+# %% ../nbs/90_estimator.ipynb #d6acd75a
+@patch
+def _unlike(self:AutoBuild, archs):
+    "A sentence if networks hold choices that no labelled network has at the same place"
+    if not getattr(self.space, 'can_build', True): return []
+    encoder, terms = self.predictor.encoder, self.predictor.terms
+    known = terms.columns(encoder(self._distinct_archs).codes)[0].unique()
+    batch = encoder(archs)
+    new = ~torch.isin(terms.columns(batch.codes)[0], known) # (nodes, categories)
+    if not new.any(): return []
+    count, names = len(batch.graph[new.any(1)].unique()), list(encoder.categories)
+    node, category = new.nonzero()[0].tolist()
+    what = {k: encoder.categories[k][i] for k,i in zip(names, batch.codes[node].tolist())}
+    name = names[category]
+    place = ', '.join(f'{k} {what[k]}' for k in ('stage', 'layer') if k in what)
+    return [f"{count} of {len(archs)} networks hold choices that no labelled network has at that place "
+            f"(such as {name}={what[name]} in {place}): their order may be trusted, their values less"]
+
 # %% ../nbs/90_estimator.ipynb #ca14d9bd
 @patch
 def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
@@ -746,6 +765,7 @@ def construct(self:AutoBuild,
     built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
                          'predicted, not measured')
     said += _too_few(len(order), n, where, looked)+self._worse_than_random(built, finder, condition)
+    said += self._unlike(built.archs)
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return built
 
@@ -817,7 +837,7 @@ def reduced_space(self:AutoBuild,
     "The modules that lead their stage in some trade-off: a small space to hand to a search of your own"
     check_number('top', top, 1, 1e6, whole=True)
     check_number('weights', weights, 1, 1e5, whole=True)
-    finder = self._builder(False)
+    finder = self._builder(False, most_modules)
     objectives, spreads = self._objectives(['predicted'] if objectives is None else objectives)
     if isinstance(finder, Builder):
         leaders = finder.leaders(objectives, spreads, top, weights)
@@ -919,6 +939,7 @@ def rank(self:AutoBuild,
     columns = dict(predicted=members.mean(0), spread=members.std(0), nodes=[len(arch.rows) for arch in archs],
                    trained=[arch in known for arch in archs], **quantities)
     table = pd.DataFrame(columns, pd.RangeIndex(len(archs), name='network'))
+    for sentence in self._unlike(archs): warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return table.sort_values('predicted', ascending=False, kind='stable')
 
 # %% ../nbs/90_estimator.ipynb #55b1c2a9

@@ -50,7 +50,8 @@ def _assembled(predictor, stage, numbers, contexts, chunk=2048):
     for start in range(0, len(numbers), chunk):
         configs = [modules.config(number) for number in numbers[start:start+chunk]]
         networks = ([space.with_module(context, stage, config) for config in configs] for context in contexts)
-        scores = [predictor.members(archs) for archs in networks] or [np.full((members, len(configs)), np.nan)]
+        scores = [predictor.members(archs, fixed=True) for archs in networks]
+        if not scores: scores = [np.full((members, len(configs)), np.nan)]
         yield torch.as_tensor(np.mean(scores, 0))
 
 # %% ../nbs/70_importance.ipynb #1d0feeed

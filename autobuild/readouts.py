@@ -146,9 +146,12 @@ def verdict(self:Predictor,
 @patch
 def members(self:Predictor,
     archs:list, # Networks of the space, or `Candidates`
+    fixed:bool=False, # Keep the weights as they are, whatever the parts' doubts: so modules are scored
 ) -> np.ndarray: # (members, n) in label units
     "What every member predicts"
-    parts = [self.warp.unwarp(self.verdict(reading)) for reading in self.read(archs)]
+    readings = self.read(archs)
+    if fixed: readings = (replace(reading, weights=self.weights) for reading in readings)
+    parts = [self.warp.unwarp(self.verdict(reading)) for reading in readings]
     return np.concatenate([part.cpu().numpy() for part in parts], 1)
 
 @patch

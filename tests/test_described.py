@@ -1,4 +1,6 @@
 "Spaces with conditional features, orders and ties, through everything that a model does."
+import warnings
+
 import numpy as np, pandas as pd, pytest
 
 from autobuild import AutoBuild, LabelledData, Quantity, Space
@@ -25,8 +27,10 @@ def model(request):
     archs = space.sample(50, seed=2)
     table = pd.DataFrame(dict(size=list(map(size, archs)), latency=[len(a.rows)+a.stages[0]['width']/8 for a in archs]))
     quantities = {} if space.continuous else dict(area=Quantity(lambda node, source: node['width']))
-    return AutoBuild('size', ensemble=2, steps=60, contexts=3).fit(
-        LabelledData(space, archs, table, quantities=quantities), progress=False)
+    data = LabelledData(space, archs, table, quantities=quantities)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore') # Of so short a training
+        return AutoBuild('size', ensemble=2, steps=60, contexts=3).fit(data, progress=False)
 
 def test_explained(model):
     arch = model.train.archs[0]
