@@ -122,6 +122,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'autobuild.cli.design': ('cli.html#design', 'autobuild/cli.py'),
                                'autobuild.cli.effects': ('cli.html#effects', 'autobuild/cli.py'),
                                'autobuild.cli.enough': ('cli.html#enough', 'autobuild/cli.py'),
+                               'autobuild.cli.equations': ('cli.html#equations', 'autobuild/cli.py'),
                                'autobuild.cli.evaluate': ('cli.html#evaluate', 'autobuild/cli.py'),
                                'autobuild.cli.fit': ('cli.html#fit', 'autobuild/cli.py'),
                                'autobuild.cli.front': ('cli.html#front', 'autobuild/cli.py'),

@@ -332,7 +332,7 @@ class Guide:
     subsets:list # One class per entry: module numbers per stage
     costs:Callable|None # (class number, number of the network features) -> one array of costs per stage
     budgets:np.ndarray # (network choices,) the most that may be spent
-    most:int|None=None # Networks looked at in vain before a class of them is left; None where costs are exact
+    most:int|None=None # Networks looked at in vain before a class of them is left; None has no end
 
 def _no_limit(builder):
     "A guide that lets every network in"
@@ -375,7 +375,7 @@ def _exact_guide(self:Builder, name, sign, number):
     "A limit on a quantity with tables"
     tables = self.exact(name)
     def costs(k, choice): return [sign*cost for cost in tables[choice](k)]
-    return Guide(tables[0].classes.subsets, costs, np.full(len(tables), sign*float(number)))
+    return Guide(tables[0].classes.subsets, costs, np.full(len(tables), sign*float(number)), 10_000)
 
 @patch
 def _margins(self:Builder, name, sign, number):

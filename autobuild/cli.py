@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['verbs', 'commands', 'CommandError', 'demo', 'design', 'measure', 'improve', 'fit', 'enough', 'evaluate', 'importance',
-           'effects', 'modules', 'mine', 'construct', 'front', 'ask', 'rank', 'report', 'plain_warnings', 'main']
+           'effects', 'modules', 'mine', 'construct', 'front', 'equations', 'ask', 'rank', 'report', 'plain_warnings',
+           'main']
 
 # %% ../nbs/95_cli.ipynb #4bdb0e89
 import contextlib, sys, warnings
@@ -292,13 +293,14 @@ def construct(
     model:str, # Folder of a saved estimator
     n:int=10, # How many networks
     where:str=None, # Condition that each must meet, such as "params < 30_000"
+    sure:float=None, # How surely true values keep limits on predicted columns, from .5 on; .9 where labels allow it
     quantity:_quantity=None, # A quantity for --where, in module.py; may be given several times
     out:str=None, # File to write the table to as well, CSV or .jsonl
     quiet:bool=False, # Show no progress bar
 ):
     "Build new architectures from the best modules"
     _check_out(out)
-    _give(_model(model, quantity).construct(n, where=where, progress=not quiet).table, out)
+    _give(_model(model, quantity).construct(n, where=where, sure=sure, progress=not quiet).table, out)
 
 # %% ../nbs/95_cli.ipynb #669401be
 def front(
@@ -316,6 +318,23 @@ def front(
     names = [name.strip() for name in objectives.split(',')]
     ab = _model(model, quantity)
     _give(ab.construct_front(names, weights, each, where, progress=not quiet).table, out)
+
+# %% ../nbs/95_cli.ipynb #7d4fa7ef
+def equations(
+    model:str, # Folder of a saved estimator
+    objectives:str, # Columns and quantities, with a minus if small is good, such as accuracy,-latency
+    n:int=4, # How many equations at most
+    each:int=10, # Networks that each equation picks
+    rate:str=None, # An exchange rate, such as "1 accuracy = 2 latency"
+    quantity:_quantity=None, # A quantity, in module.py; may be given several times
+    out:str=None, # File to write the table to as well, CSV or .jsonl
+):
+    "Target equations whose best networks lie along the front"
+    _check_out(out)
+    names = [name.strip() for name in objectives.split(',')]
+    table = _model(model, quantity).equations(names, n, each, rate)
+    print(table.attrs['text'])
+    _give(table, out)
 
 # %% ../nbs/95_cli.ipynb #82399275
 def ask(
@@ -367,7 +386,7 @@ def report(
 
 # %% ../nbs/95_cli.ipynb #27f26d61
 verbs = ['design', 'measure', 'improve', 'fit', 'enough', 'evaluate', 'importance', 'effects', 'modules', 'mine',
-         'construct', 'front', 'ask', 'rank', 'report', 'demo']
+         'construct', 'front', 'equations', 'ask', 'rank', 'report', 'demo']
 commands = {verb: f'autobuild.cli:{verb}' for verb in verbs}
 
 def _imported(name:str):
