@@ -953,7 +953,7 @@ def ask(self:AutoBuild,
 ) -> LabelledData: # Without labels: architecture, predicted, spread, and quantities
     "What to measure next, different networks that may be the best; raises ValueError if none satisfies `where`"
     n, explore = check_number('n', n, 1, 10_000, whole=True), check_number('explore', explore, 0, 1)
-    condition, known = None if where is None else Condition(where), {*self._distinct_archs}
+    condition, known = self._condition(where), {*self._distinct_archs}
     if len(skip): known |= {*self._archs(skip)}
     def keeps(archs): return self._may_ask(archs, condition, known)
     if pool is None: archs, said = self._grown(where, keeps)
@@ -970,9 +970,7 @@ def ask(self:AutoBuild,
 def _may_ask(self:AutoBuild, archs, condition, known):
     "(n,) truth values: whether networks are new and expected to meet a condition"
     fresh = np.array([arch not in known for arch in archs], bool)
-    if condition is None or not len(archs): return fresh
-    columns = _Columns(self)
-    return fresh & condition({name: np.asarray(columns[name].values(archs), float) for name in condition.columns})
+    return fresh & Finder(self.space, _Columns(self), self.seed).kept(archs, condition)
 
 @patch
 def _said(self:AutoBuild, archs):

@@ -33,7 +33,7 @@ class _Search:
     budget:int
     batch:int
     explore:float
-    where:str|None
+    condition:Condition|None # `where`, held against what is known before anything is measured
     target:str|None
     quantities:dict
     seed:int
@@ -90,13 +90,22 @@ most_drawn = 2000 # Networks among which those are sought that keep a condition
 def designed(self:_Search, n):
     "The first n networks of the design"
     n = min(n, self.space.size())
-    condition = None if self.where is None else Condition(self.where)
-    if condition is None or not set(condition.columns)<=set(self.quantities): return self.space.design(n, self.seed)
+    if self.condition is None: return self.space.design(n, self.seed)
     drawn = self.space.sample(most_drawn, self.seed, distinct=False)
-    kept = condition({name: np.asarray(self.quantities[name](drawn), float) for name in condition.columns})
+    values = self.known(drawn)
+    if not set(self.condition.columns)<=set(values): return self.space.design(n, self.seed)
+    kept = self.condition(values)
     pool = list(dict.fromkeys(arch for arch,ok in zip(drawn, kept) if ok))
     if pool: return self.space.design(min(n, len(pool)), self.seed, pool)
-    raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {self.where!r}; ask for less")
+    where = self.condition.text
+    raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {where!r}; ask for less")
+
+@patch
+def known(self:_Search, archs):
+    "{name: values} of the condition's columns that need no measurement: quantities and features"
+    names = self.condition.columns
+    features = {name: self.space.feature_values(name, archs) for name in names if self.space.reference(name)}
+    return features|{name: self.quantities[name](archs) for name in names if name in self.quantities}
 
 # %% ../nbs/94_loop.ipynb #9f18729f
 @patch
@@ -120,7 +129,8 @@ def asked(self:_Search, tried, n):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', AutoBuildWarning)
         ab = AutoBuild(found[1], seed=self.seed, **self.settings).fit(found[0], progress=False)
-        try: return list(ab.ask(n, self.where, explore, skip=tried).archs)
+        where = self.condition.text if self.condition else None
+        try: return list(ab.ask(n, where, explore, skip=tried).archs)
         except ValueError as e:
             if type(e) is not ValueError: raise # Such as a column that is not known
             return [] # Nothing is left that satisfies the condition
@@ -135,14 +145,20 @@ def best_first(self:_Search, tried):
     used = [name for name in Expression(target).columns if name in table]
     data = data[table[used].notna().all(axis=1)]
     worth, keeps, note = data.target(target) if len(data)>2 else np.zeros(len(data)), np.ones(len(data), bool), ''
-    if self.where is not None:
-        condition = Condition(self.where)
-        columns = {name: data.quantities[name](data.archs) for name in condition.columns if name in data.quantities}
-        keeps = condition(data.table.assign(**columns))
-        note = f'the first {keeps.sum()} satisfy {self.where!r}'
+    if self.condition is not None:
+        keeps = self.condition(self.known(data.archs)|dict(data.table.items()))
+        note = f'the first {keeps.sum()} satisfy {self.condition.text!r}'
     order = np.lexsort((-worth, ~keeps))
     found = data[order]
     return LabelledData(self.space, found.archs, found.table, data.name, self.quantities, note)
+
+# %% ../nbs/94_loop.ipynb #cd953107
+def _checked(where, space, quantities):
+    "The condition of `where`; what it says of features and quantities can be met, other names may be metrics"
+    if where is None: return None
+    condition = Condition(where)
+    metrics = [name for name in condition.columns if '[' not in name and not space.reference(name)]
+    return condition.bind(space, [*quantities, *metrics])
 
 # %% ../nbs/94_loop.ipynb #abc2dee0
 def improve(
@@ -164,9 +180,9 @@ def improve(
 ) -> LabelledData: # All measured networks, best first; those that break `where` last
     "Measure, learn, ask, measure: the best networks for a budget; raises `DataError` where nothing could be measured"
     AutoBuild('accuracy' if target is None else target, seed=seed, **settings) # Raises before hours are spent
-    if where is not None: Condition(where)
     search = _Search(space, f, Path(path), check_number('budget', budget, 1, 1e6, whole=True),
-                     check_number('batch', batch, 1, 1e6, whole=True), check_number('explore', explore, 0, 1), where,
+                     check_number('batch', batch, 1, 1e6, whole=True), check_number('explore', explore, 0, 1),
+                     _checked(where, space, quantities or {}),
                      target, dict(quantities or {}), seed, settings,
                      dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
     return search.run(progress)

@@ -120,6 +120,18 @@ def test_quantities_and_conditions(tmp_path):
     with pytest.raises(DataError, match='none of 2,000 networks drawn'):
         improve(space, wide, tmp_path/'none.jsonl', budget=4, where='nodes < 1', quantities=nodes, **quick)
 
+def test_conditions_on_features(tmp_path):
+    "A condition on features, words among them, is kept by every network; a wrong one is refused before any measurement"
+    worded = Space('worded', [dict(layers=[1, 2], layer=dict(op=['conv', 'pool'], kernel=[3, 5, 7]))]*2)
+    path, where = tmp_path/'log.jsonl', 'op[1,1] == "conv" and kernel[2,1] <= 5'
+    found = improve(worded, wide, path, budget=23, batch=3, where=where, **quick)
+    first = [(arch.stages[0]['layers'][0]['op'], arch.stages[1]['layers'][0]['kernel']) for arch in found.archs]
+    assert len(found)==23 and all(op=='conv' and kernel<=5 for op,kernel in first)
+    for bad in 'kernal[1,1] == 5', 'kernel[1,1] == 4':
+        with pytest.raises(ValueError, match='did you mean|the nearest is'):
+            improve(worded, wide, tmp_path/'none.jsonl', budget=23, where=bad, **quick)
+    assert not (tmp_path/'none.jsonl').exists()
+
 def test_changes_are_single():
     "A change differs in one choice, and stays in its space; constraints are kept"
     import random
