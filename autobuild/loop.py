@@ -100,13 +100,6 @@ def designed(self:_Search, n):
     where = self.condition.text
     raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {where!r}; ask for less")
 
-@patch
-def known(self:_Search, archs):
-    "{name: values} of the condition's columns that need no measurement: quantities and features"
-    names = self.condition.columns
-    features = {name: self.space.feature_values(name, archs) for name in names if self.space.reference(name)}
-    return features|{name: self.quantities[name](archs) for name in names if name in self.quantities}
-
 # %% ../nbs/94_loop.ipynb #9f18729f
 @patch
 def coming(self:_Search, tried):
@@ -134,6 +127,14 @@ def asked(self:_Search, tried, n):
         except ValueError as e:
             if type(e) is not ValueError: raise # Such as a column that is not known
             return [] # Nothing is left that satisfies the condition
+
+# %% ../nbs/94_loop.ipynb #07a2a3c7
+@patch
+def known(self:_Search, archs):
+    "{name: values} of the condition's columns that need no measurement: quantities and features"
+    names = self.condition.columns
+    features = {name: self.space.feature_values(name, archs) for name in names if self.space.reference(name)}
+    return features|{name: self.quantities[name](archs) for name in names if name in self.quantities}
 
 # %% ../nbs/94_loop.ipynb #70570312
 @patch
