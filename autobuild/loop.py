@@ -100,6 +100,14 @@ def designed(self:_Search, n):
     where = self.condition.text
     raise DataError(f"none of {most_drawn:,} networks drawn at random satisfies {where!r}; ask for less")
 
+# %% ../nbs/94_loop.ipynb #07a2a3c7
+@patch
+def known(self:_Search, archs):
+    "{name: values} of the condition's columns that need no measurement: quantities and features"
+    names = self.condition.columns
+    features = {name: self.space.feature_values(name, archs) for name in names if self.space.reference(name)}
+    return features|{name: self.quantities[name](archs) for name in names if name in self.quantities}
+
 # %% ../nbs/94_loop.ipynb #9f18729f
 @patch
 def coming(self:_Search, tried):
@@ -122,19 +130,10 @@ def asked(self:_Search, tried, n):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', AutoBuildWarning)
         ab = AutoBuild(found[1], seed=self.seed, **self.settings).fit(found[0], progress=False)
-        where = self.condition.text if self.condition else None
-        try: return list(ab.ask(n, where, explore, skip=tried).archs)
+        try: return list(ab.ask(n, self.condition and self.condition.text, explore, skip=tried).archs)
         except ValueError as e:
             if type(e) is not ValueError: raise # Such as a column that is not known
             return [] # Nothing is left that satisfies the condition
-
-# %% ../nbs/94_loop.ipynb #07a2a3c7
-@patch
-def known(self:_Search, archs):
-    "{name: values} of the condition's columns that need no measurement: quantities and features"
-    names = self.condition.columns
-    features = {name: self.space.feature_values(name, archs) for name in names if self.space.reference(name)}
-    return features|{name: self.quantities[name](archs) for name in names if name in self.quantities}
 
 # %% ../nbs/94_loop.ipynb #70570312
 @patch
