@@ -78,6 +78,26 @@ def _checked_weights(weights):
     if sum(found.values())==0: raise ValueError(f"at least one of the weights is above 0, not {weights!r:.100}")
     return found
 
+# %% ../nbs/90_estimator.ipynb #7fe01a0c
+def _checked_bounds(bounds):
+    "(lowest or None, highest or None)"
+    if bounds is None: return None, None
+    if not isinstance(bounds, (list, tuple)) or len(bounds)!=2:
+        raise ValueError("bounds are the lowest and the highest that the target can be, such as (0, 1) or (0, None), "
+                         f"not {bounds!r:.100}")
+    for bound in bounds:
+        if bound is not None: check_number('a bound', bound, -1e300, 1e300)
+    if None not in bounds and bounds[0]>=bounds[1]:
+        raise ValueError(f"bounds name the lowest value first, not {bounds!r:.100}")
+    return tuple(bounds)
+
+def _ends(bounds, labels, target):
+    "Bounds, infinite where there is none; raises DataError where labels pass them"
+    ends = [end if bound is None else float(bound) for bound,end in zip(bounds, (-math.inf, math.inf))]
+    for label in (labels.min(), labels.max()):
+        if not ends[0]<=label<=ends[1]: raise DataError(f"target {target}: label {label:g} is not within bounds {bounds}")
+    return tuple(ends)
+
 # %% ../nbs/90_estimator.ipynb #c790d5ee
 class AutoBuild:
     "Learns from labelled architectures which parts of a network matter, and builds new networks from them"
@@ -91,6 +111,7 @@ class AutoBuild:
         hops:int=4, # GATv2 layers, the paper's
         device:str='cpu', # Where torch computes; `cuda` for a GPU
         weights:dict|None=None, # Of `graph`, `polynomial` and `forest` in a prediction; None finds them
+        bounds:tuple|None=None, # The lowest and the highest that the target can be, such as (0, 1); None where unknown
         **recipe, # Settings of the training: steps, warmup, lr, batch, rank_weight, weight_decay
     ):
         self.target, self.recipe, self.device = Expression(target), _recipe(recipe), _device(device)
@@ -100,7 +121,7 @@ class AutoBuild:
         self.n_contexts = check_number('contexts', contexts, 1, 1000, whole=True)
         self.width = check_number('width', width, 1, 4096, whole=True)
         self.hops = check_number('hops', hops, 1, 100, whole=True)
-        self.weights = _checked_weights(weights)
+        self.weights, self.bounds = _checked_weights(weights), _checked_bounds(bounds)
         self.train, self._predictor = None, None
 
 # %% ../nbs/90_estimator.ipynb #29f9dd80
@@ -166,9 +187,12 @@ def _train(self:AutoBuild, data, progress):
     archs, means, spread = _distinct(data, labels)
     if means.min()==means.max():
         raise DataError(f"target {self.target}: all {len(labels)} labels are {labels[0]:g}; there is nothing to learn")
+    ends = _ends(self.bounds, means, self.target)
     readout = self.readout if self.readout in readouts else 'both' # The others are for modules only
+    costs = {name: np.asarray(quantity(archs), float) for name,quantity in data.quantities.items()}
     fitted = fit_predictor(Encoder(data.space, self.device), archs, means, self.ensemble, self.width, self.hops,
-                           self.seed, readout=readout, weights=self.weights, recipe=self.recipe, progress=progress)
+                           self.seed, readout=readout, weights=self.weights, recipe=self.recipe, progress=progress,
+                           quantities=costs, bounds=ends)
     self._set(data, labels, archs, *fitted)
     return _about_labels(labels, len(archs), spread)
 
@@ -326,12 +350,22 @@ def _misleading(self:AutoBuild):
 @patch
 def fit(self:AutoBuild,
     data:LabelledData, # At least 3 labelled architectures
-    progress:bool=True, # Show a progress bar where stderr is a terminal
+    progress:bool=True, # Show a progress bar where stderr is a terminal, and print a line on what the labels are worth
 ) -> AutoBuild: # This object
     "Train the ensemble on all of `data` and warn about what looks wrong; raises DataError for labels without use"
     said = self._train(data, progress)
+    if progress: print(self._worth())
     for sentence in [*said, *self.diagnose()]: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return self
+
+@patch
+def _worth(self:AutoBuild):
+    "A sentence on what the labels are worth"
+    said = self.enough().attrs['text']
+    if self.heldout is None: return said
+    alike = [f"{value:.2f} among networks of like {name.rpartition(' ')[2]}"
+             for name,value in self.heldout.items() if ' at like ' in name]
+    return '; '.join([said, *alike])
 
 # %% ../nbs/90_estimator.ipynb #9e290670
 @patch
@@ -1071,7 +1105,8 @@ def save(self:AutoBuild,
         tensors |= {f'{name}.{field}': tensor for field,tensor in part.tensors.items()}
     tensors['errors'] = torch.as_tensor(predictor.errors)
     heldout = None if self.heldout is None else self.heldout.to_dict()
-    spec = dict(target=str(self.target), settings=self._settings()|dict(device=self.device), space=self.space.spec,
+    settings = self._settings()|dict(device=self.device, bounds=self.bounds)
+    spec = dict(target=str(self.target), settings=settings, space=self.space.spec,
                 data=dict(name=self.train.name, note=self.train.note, quantities=list(self.train.quantities)),
                 heldout=heldout, blend=predictor.weights)
     write_model(path, spec, tensors, self.train.table.to_csv(index=False, lineterminator='\n'))
@@ -1089,7 +1124,8 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
     terms = Terms(encoder)
     parts = _saved_parts(terms, {name: tensor.to(self.device) for name,tensor in tensors.items()})
     readout = self.readout if self.readout in readouts else 'both'
-    predictor = Predictor(net.eval(), shift, Warp.fit(means), encoder, terms, parts, blend,
+    warp = Warp.fit(means, _ends(self.bounds, means, self.target))
+    predictor = Predictor(net.eval(), shift, warp, encoder, terms, parts, blend,
                           tensors['errors'].numpy(), readout)
     _check_parts(predictor, archs[:3]) # Raises where anything does not fit
     self._set(data, labels, archs, predictor, heldout)

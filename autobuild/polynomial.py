@@ -106,9 +106,8 @@ def _kernel(scales, products):
     together = sum(scale*product for scale,product in zip(pairs, products))
     return linear+together**2 # k = sum_g a_g G_g + (sum_g c_g G_g)^2
 
-def _with_noise(scales, products):
+def _with_noise(scales, covariance):
     "Covariances of labels, noise included"
-    covariance = _kernel(scales, products)
     return covariance+(scales[-1].exp()+1e-6)*torch.eye(len(covariance), dtype=covariance.dtype)
 
 # %% ../nbs/28_polynomial.ipynb #5e9bb140
@@ -120,7 +119,7 @@ def _likeliest(products, labels, steps=30):
     def loss():
         "-log p(y) = y K^-1 y / 2 + log det K / 2, and the prior: each logarithm is normal with variance 10"
         optimiser.zero_grad()
-        root = torch.linalg.cholesky(_with_noise(scales, products))
+        root = torch.linalg.cholesky(_with_noise(scales, _kernel(scales, products)))
         solved = torch.cholesky_solve(labels[:,None], root)[:,0]
         value = labels@solved/2+root.diagonal().log().sum()+((scales-prior)**2).sum()/20
         value.backward()
@@ -203,13 +202,32 @@ def _centred(groups):
     lengths = [part.square().sum(1).mean().sqrt().clamp(min=1e-9) for part in centred]
     return [part/length for part,length in zip(centred, lengths)], means, lengths
 
-def _without(fold, scales, products, labels):
-    "What a fit without a fold's labels says of them"
+def _refitted(fold, centred, labels):
+    "What a fit without a fold's labels, scales included, says of them"
     kept = np.setdiff1d(np.arange(len(labels)), fold)
-    inner = [product[kept][:,kept] for product in products]
-    if len(labels)<=most_for_folds: scales = _likeliest(inner, labels[kept], steps=10)
-    solved = torch.linalg.solve(_with_noise(scales, inner), labels[kept])
-    return _kernel(scales, [product[fold][:,kept] for product in products])@solved
+    products = [part[kept]@part[kept].T for part in centred]
+    scales = _likeliest(products, labels[kept], steps=10)
+    solved = torch.linalg.solve(_with_noise(scales, _kernel(scales, products)), labels[kept])
+    return _kernel(scales, [part[fold]@part[kept].T for part in centred])@solved
+
+# %% ../nbs/28_polynomial.ipynb #b298bae2
+def _covariance(scales, centred):
+    "`_kernel` of all pairs of networks, without a product per group"
+    count = len(centred)
+    def scaled(logarithms): return torch.cat([(log/2).exp()*part for log,part in zip(logarithms, centred)], 1)
+    adds, pairs = scaled(scales[:count]), scaled(scales[count:-1])
+    return adds@adds.T+(pairs@pairs.T)**2
+
+def _left_out(fold, inverse, solved, labels):
+    "What a fit without a fold's labels, its scales held, says of them"
+    return labels[fold]-torch.linalg.solve(inverse[fold][:,fold], solved[fold])
+
+def _out_of_fold(folds, centred, labels, root, solved):
+    "What is said of each fold by a fit without it; `root` is the Cholesky factor of K"
+    if not folds: return []
+    if len(labels)<=most_for_folds: return [_refitted(fold, centred, labels) for fold in folds]
+    inverse = torch.cholesky_inverse(root)
+    return [_left_out(fold, inverse, solved, labels) for fold in folds]
 
 # %% ../nbs/28_polynomial.ipynb #f6207dc0
 most_factors = 64 # Squares kept; the rest of the pairs is far below the noise
@@ -248,7 +266,7 @@ def _doubt(scales, centred, means, lengths, few):
     count = len(centred)
     adds, pairs = (scales[:count]/2).exp(), (scales[count:-1]/2).exp()
     known = torch.cat([part[few]*length for part,length in zip(centred, lengths)], 1)
-    root = torch.linalg.cholesky(_with_noise(scales, [part[few]@part[few].T for part in centred]))
+    root = torch.linalg.cholesky(_with_noise(scales, _covariance(scales, [part[few] for part in centred])))
     inverse = torch.linalg.solve_triangular(root, torch.eye(len(root), dtype=root.dtype), upper=False)
     return dict(mean=torch.cat(means), adds=_per_sum(adds, lengths, centred),
                 pairs=_per_sum(pairs, lengths, centred), known=known, inverse=inverse)
@@ -260,6 +278,7 @@ def fit_polynomial(
     labels:np.ndarray, # (n,) standardised labels
     judged:list=(), # One array of rows per fold, which its members never saw
     seed:int=0, # Draws the networks that are fitted where there are too many
+    steps:int=30, # Of the search for the scales
 ) -> tuple: # (Polynomial, (n,) what a fit without a network's fold says of it)
     "Fit by a Gaussian process, on the processor and in double precision"
     n, kept = len(labels), np.arange(len(labels))
@@ -268,14 +287,13 @@ def fit_polynomial(
     labels = torch.as_tensor(labels[kept], dtype=torch.float64)
     centred, means, lengths = _centred(groups)
     few = torch.as_tensor(np.random.default_rng([seed, 4]).permutation(len(kept))[:most_for_scales])
-    scales = _likeliest([part[few]@part[few].T for part in centred], labels[few])
-    products = [part@part.T for part in centred]
-    solved = torch.linalg.solve(_with_noise(scales, products), labels) # alpha = K^-1 y
+    scales = _likeliest([part[few]@part[few].T for part in centred], labels[few], steps)
+    root = torch.linalg.cholesky(_with_noise(scales, _covariance(scales, centred)))
+    solved = torch.cholesky_solve(labels[:,None], root)[:,0] # alpha = K^-1 y
     tensors = _polynomial(terms, scales, centred, means, lengths, solved)
     tensors |= _doubt(scales, centred, means, lengths, few)
     found = Polynomial(terms, **{k: v.float().contiguous().to(terms.offset.device) for k,v in tensors.items()})
     out = found(counts).cpu().double()
-    for fold in judged:
-        inside = np.flatnonzero(np.isin(kept, fold))
-        if len(inside): out[kept[inside]] = _without(inside, scales, products, labels)
+    inside = [np.flatnonzero(np.isin(kept, fold)) for fold in judged]
+    for fold,said in zip(inside, _out_of_fold(inside, centred, labels, root, solved)): out[kept[fold]] = said
     return found, out.numpy()

@@ -6,6 +6,7 @@
 __all__ = ['Warp']
 
 # %% ../nbs/55_warping.ipynb #a0585a06
+import math
 from dataclasses import dataclass
 
 import numpy as np, torch
@@ -24,11 +25,14 @@ class Warp:
     high:float # The highest label, standardised
     bottom:float # The lowest label on the scale
     top:float # The highest label on the scale
+    floor:float=-math.inf # The lowest that a label can be, standardised
+    ceiling:float=math.inf # The highest that a label can be, standardised
 
 # %% ../nbs/55_warping.ipynb #8c8931f5
 @patch(cls_method=True)
 def fit(cls:Warp,
     labels:np.ndarray, # (n,) at least two that differ
+    bounds:tuple=(-math.inf, math.inf), # The lowest and the highest that a label can be
 ) -> Warp: # For these labels
     "The likeliest power"
     from scipy.optimize import minimize_scalar
@@ -41,7 +45,8 @@ def fit(cls:Warp,
     powers = yeojohnson(standardised, power)
     centre, spread = float(powers.mean()), float(powers.std())
     ends = float(standardised.min()), float(standardised.max())
-    return cls(mean, std, power, centre, spread, *ends, *((yeojohnson(np.array(ends), power)-centre)/spread).tolist())
+    scaled = (yeojohnson(np.array(ends), power)-centre)/spread
+    return cls(mean, std, power, centre, spread, *ends, *scaled.tolist(), *((bound-mean)/std for bound in bounds))
 
 # %% ../nbs/55_warping.ipynb #25cc605b
 @patch
@@ -66,8 +71,14 @@ def unwarp(self:Warp,
     scaled = scaled.double()
     inner = _unpowered(scaled.clamp(self.bottom, self.top)*self.spread+self.centre, self.power)
     below, above = (min(1., self._slope(end)) for end in (self.low, self.high))
-    beyond = (scaled-self.top).clamp(min=0)*above+(scaled-self.bottom).clamp(max=0)*below
-    return (inner+beyond)*self.std+self.mean
+    up = _bent((scaled-self.top).clamp(min=0)*above, self.ceiling-self.high)
+    down = _bent((self.bottom-scaled).clamp(min=0)*below, self.low-self.floor)
+    return (inner+up-down)*self.std+self.mean
+
+def _bent(step, room):
+    "A step beyond the labels, bent so that it stays within what room there is"
+    if math.isinf(room): return step
+    return -room*torch.expm1(-step/room) if room>0 else torch.zeros_like(step)
 
 @patch
 def _slope(self:Warp, standardised):

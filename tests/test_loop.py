@@ -1,11 +1,11 @@
 "A search that is stopped, that fails, or whose log is of something else loses nothing, and goes on as it would have."
-import json, os, signal, subprocess, sys, time, warnings
+import json, os, random, signal, subprocess, sys, time, warnings
 from pathlib import Path
 
 import numpy as np, pandas as pd, pytest
 
 from autobuild import AutoBuild, LabelledData, Space, improve
-from autobuild.asking import changed, differences, propose
+from autobuild.asking import differences, neighbours, propose
 from autobuild.data import DataError
 from autobuild.loop import first_labels
 from autobuild.measuring import MeasureWarning, append_record, read_records
@@ -132,19 +132,15 @@ def test_conditions_on_features(tmp_path):
             improve(worded, wide, tmp_path/'none.jsonl', budget=23, where=bad, **quick)
     assert not (tmp_path/'none.jsonl').exists()
 
-def test_changes_are_single():
-    "A change differs in one choice, and stays in its space; constraints are kept"
-    import random
+def test_neighbours_keep_constraints():
+    "Neighbours stay in their space; what a constraint ties together changes together"
     tied = Space('tied', [dict(layers=[0, 1, 2], stage=dict(width=[8, 16]), layer=dict(kernel=[3, 5]))]*2,
                  network=dict(size=[32, 64]), constraints=['width[1] == width[2]'])
-    rng, seen = random.Random(0), set()
-    for arch in tied.sample(40):
-        for _ in range(20):
-            new = changed(tied, arch, rng)
-            if new is None: continue
-            assert tied.check(new)==new and new!=arch
-            seen.add(differences(arch, new))
-    assert 1 in seen
+    parents = tied.sample(10)
+    near = neighbours(tied, parents, 100, random.Random(0))
+    assert len(near)==100 and all(tied.check(arch)==arch for arch in near)
+    apart = [min(differences(parent, arch) for parent in parents) for arch in near]
+    assert min(apart)==1 and np.median(apart)<=4
     archs = tied.sample(30)
     assert len(set(propose(np.random.default_rng(0).normal(size=(40, 30)), archs)))==30
 
