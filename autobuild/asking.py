@@ -149,7 +149,7 @@ def learning_curve(
     from scipy.stats import spearmanr
     encoder, n, rows = Encoder(space), len(archs), []
     terms = Terms(encoder)
-    counts, draws = terms(encoder(archs)), 8 if n<=150 else 4 # More labels vary less
+    counts, draws = terms(encoder(archs)), 8 if n<=150 else 4 if n<=1000 else 2 # More labels vary less
     for draw in range(draws):
         order = np.random.default_rng([seed, 5, draw]).permutation(n)
         for size in sorted({min(max(5, round(share*n)), n-5) for share in shares}):

@@ -78,7 +78,7 @@ def _checked_weights(weights):
     if sum(found.values())==0: raise ValueError(f"at least one of the weights is above 0, not {weights!r:.100}")
     return found
 
-# %% ../nbs/90_estimator.ipynb #7fe01a0c
+# %% ../nbs/90_estimator.ipynb #d1b37a65
 def _checked_bounds(bounds):
     "(lowest or None, highest or None)"
     if bounds is None: return None, None
