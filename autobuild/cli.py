@@ -205,8 +205,10 @@ def fit(
     sample:int=None, # Learn from so many rows, drawn at random, instead of all
     ensemble:int=10, # Networks trained side by side
     seed:int=0, # Fixes everything that is drawn
+    low:float=None, # The lowest that the target can be, such as 0 for an accuracy or a time
+    high:float=None, # The highest that the target can be, such as 1 for an accuracy
     column:str='architecture', # The file's column with the architectures
-    quiet:bool=False, # Show no progress bar
+    quiet:bool=False, # Show no progress bar, and no line on what the labels are worth
 ):
     "Learn from labelled architectures, and save what was learned"
     from autobuild.estimator import AutoBuild
@@ -214,7 +216,7 @@ def fit(
     train = _load(data, space, column)
     check_place(out)
     if sample is not None: train = train.sample(sample, seed)[0]
-    ab = AutoBuild(target=target, ensemble=ensemble, seed=seed).fit(train, progress=not quiet)
+    ab = AutoBuild(target, ensemble, seed, bounds=(low, high)).fit(train, progress=not quiet)
     ab.save(out)
     if ab.heldout is not None: _give(ab.heldout.rename('Spearman, held out').to_frame())
     print(f'Learned from {len(train)} architectures; saved in {out}')

@@ -31,7 +31,7 @@ found = improve(space, wide, 'log.jsonl', budget=25, batch=5, ensemble=2, steps=
 print(found.table.accuracy[0])
 """
 
-def started(folder, seconds=0):
+def started(folder, seconds):
     "A process that searches in a folder"
     folder.mkdir(exist_ok=True)
     (folder/'script.py').write_text(script.format(seconds=seconds))
@@ -40,9 +40,8 @@ def started(folder, seconds=0):
 
 def test_stopped_and_gone_on(tmp_path):
     "Ctrl-C in the middle of a batch; the same networks are measured as without it, and none twice"
-    whole, broken = tmp_path/'whole', tmp_path/'broken'
-    process = started(whole)
-    assert float(process.communicate(timeout=200)[0])>0
+    whole, broken = tmp_path/'whole.jsonl', tmp_path/'broken'
+    found = improve(space, wide, whole, budget=25, batch=5, **quick)
     process, log = started(broken, .1), broken/'log.jsonl'
     end = time.time()+120
     while len(read_records(log))<first_labels+2 and time.time()<end: time.sleep(.02)
@@ -51,12 +50,12 @@ def test_stopped_and_gone_on(tmp_path):
     assert process.returncode!=0 and 'KeyboardInterrupt' in error
     before = networks(log)
     assert first_labels+2<=len(before)<25
-    process = started(broken)
+    process = started(broken, 0)
     out, error = process.communicate(timeout=200)
-    assert process.returncode==0, error
+    assert process.returncode==0 and float(out.split()[-1])==found.table.accuracy[0], error
     after = networks(log)
     assert after[:len(before)]==before and len(set(after))==25
-    assert set(after)==set(networks(whole/'log.jsonl'))
+    assert set(after)==set(networks(whole))
 
 troubles = [lambda arch: 1/0, lambda arch: float('nan'), lambda arch: 'good', lambda arch: None, lambda arch: [.5, .6],
             lambda arch: os._exit(3)]
