@@ -1399,7 +1399,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'autobuild.readouts._grid_parts': ('readouts.html#_grid_parts', 'autobuild/readouts.py'),
                                     'autobuild.readouts._grid_total': ('readouts.html#_grid_total', 'autobuild/readouts.py'),
                                     'autobuild.readouts._label_scale': ('readouts.html#_label_scale', 'autobuild/readouts.py'),
-                                    'autobuild.readouts._member_noise': ('readouts.html#_member_noise', 'autobuild/readouts.py'),
                                     'autobuild.readouts._message_step': ('readouts.html#_message_step', 'autobuild/readouts.py'),
                                     'autobuild.readouts._on_grid': ('readouts.html#_on_grid', 'autobuild/readouts.py'),
                                     'autobuild.readouts._rank_correlation': ('readouts.html#_rank_correlation', 'autobuild/readouts.py'),

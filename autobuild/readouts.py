@@ -285,21 +285,12 @@ def _fit_parts(terms, batch, scaled, rows, wanted, seed):
 # %% ../nbs/65_readouts.ipynb #286a4670
 part_names = ('graph', 'polynomial', 'forest')
 
-def _member_noise(alone, graph, seed):
-    "The variance that the mean over the members is rid of"
-    members = len(graph)
-    if members==1: return 0.
-    if getattr(alone.space, 'can_build', True):
-        drawn = alone.encoder(alone.space.sample(200, seed, distinct=False))
-        graph = both(alone.read_batch(drawn)) # The graph network alone, its weight 1
-    return float(graph.var(0).mean())*(1-1/members)
-
-def _blend(scaled, graph, said, weights, noise):
+def _blend(scaled, graph, said, weights):
     "{name: weight} of the graph network and of each part"
     if weights: return {name: weights.get(name, 0.) for name in ('graph', *said)}
     known = ~np.isnan(graph)
     rows = np.array([graph[known], *(values[known] for values in said.values())])
-    found = blend_weights(scaled[known], rows, noise) if known.sum()>=8 else np.full(len(rows), 1/len(rows))
+    found = blend_weights(scaled[known], rows) if known.sum()>=8 else np.full(len(rows), 1/len(rows))
     if not found.any(): found += .1/len(rows) # No part was of use; what is left of them at least gives an order
     return dict(zip(('graph', *said), found.tolist()))
 
@@ -321,9 +312,7 @@ def _with_parts(alone, batch, scaled, rows, weights, seed):
     "(a `Predictor` of all parts, its reading of the labelled networks by fits that did not see their labels)"
     reading = alone.read_batch(batch)
     parts, said = _fit_parts(alone.terms, batch, scaled, rows, weights or part_names, seed)
-    graph = (reading.late+reading.y)/2
-    noise = 0. if weights else _member_noise(alone, graph, seed) # Weights that are given need none
-    found = _blend(scaled, judged(graph, rows), said, weights, noise)
+    found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
     reading = replace(reading, parts=unseen, weights=found)
     predictor = replace(alone, parts=parts, weights=found)

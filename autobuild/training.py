@@ -171,13 +171,10 @@ def left_out(
 def blend_weights(
     labels:np.ndarray, # (n,) standardised labels
     said:np.ndarray, # (parts, n) what each part says of networks whose labels it did not see
-    noise:float=0., # Variance of the first part that the mean over its members is rid of
 ) -> np.ndarray: # (parts,) none negative
     "The weights that serve best on networks that were left out"
     from scipy.optimize import nnls
     n, count = said.shape[1], len(said)
-    products = (said@said.T+2*np.eye(count))/n
-    most = 1/np.linalg.inv(products)[0,0] # With as much taken away, the matrix is no longer positive definite
-    products[0,0] -= min(noise, .8*most)
-    root = np.linalg.cholesky(products) # |root^T w - root^-1 b|^2 has its least where the sums above have it
+    root = np.linalg.cholesky((said@said.T+2*np.eye(count))/n)
+    # |root^T w - root^-1 b|^2 has its least where the sums above have it
     return nnls(root.T, np.linalg.solve(root, (said@labels+2/count)/n))[0]
