@@ -98,6 +98,20 @@ def labelled(n, draw):
         left -= len(chosen[-1])
     return np.concatenate(chosen)
 
+def labelled_for_pairs(n, draw):
+    "The numbers of n networks that tell pairs of sublayers apart: each the most uncertain one of a ridge with pairs"
+    numbers = np.random.default_rng(draw).choice(len(everything), 4000, replace=False)
+    x = pairs(2.*everything[numbers]-1)
+    x = np.column_stack([np.ones(len(x)), x])
+    covariance, chosen = 10*np.eye(x.shape[1]), []
+    for _ in range(n):
+        variance = np.einsum('ni,ij,nj->n', x, covariance, x)
+        variance[chosen] = 0
+        chosen.append(int(variance.argmax()))
+        column = covariance@x[chosen[-1]]
+        covariance -= np.outer(column, column)/(1+x[chosen[-1]]@column)
+    return numbers[chosen]
+
 def pairs(x): return np.hstack([x, *[x[:,[i]]*x[:,i+1:] for i in range(x.shape[1]-1)]])
 
 def ridge(x, rows, losses):
@@ -212,12 +226,13 @@ def compare(seed, draws, sizes=(50, 100, 200)):
     ways = {'AutoBuild': lambda rows, draw: autobuild(apply, archs, rows, losses, draw),
             'ridge': lambda rows, draw: ridge(x, rows, losses),
             'ridge with pairs': lambda rows, draw: ridge(pairs(x), rows, losses)}
-    for draw,n,way in itertools.product(range(draws), [*sizes, 'rounds'], ways):
-        name, count = (way, n) if n!='rounds' else (f'{way}, in rounds', 98)
+    asks = [*(('', n) for n in sizes), (', in rounds', 98), *((', labels for pairs', n) for n in sizes[1:])]
+    for draw,(how,count),way in itertools.product(range(draws), asks, ways):
+        name = way+how
         if (seed, name, count, draw) in done(path, *columns[:4]): continue
         start = time.process_time()
-        if n=='rounds': found = in_rounds(ways[way], losses, draw)
-        else: found = judged(ways[way](labelled(n, draw), draw), losses)
+        if how==', in rounds': found = in_rounds(ways[way], losses, draw)
+        else: found = judged(ways[way]((labelled_for_pairs if how else labelled)(count, draw), draw), losses)
         row = dict(parent=seed, way=name, N=count, draw=draw, **found, seconds=round(time.process_time()-start, 1))
         append_table(path, [{name: row[name] for name in columns}])
         print({k: v if isinstance(v, str) else round(float(v), 3) for k,v in row.items()}, flush=True)
@@ -253,7 +268,7 @@ def exact_labels(apply):
     return label, lambda arch: -label(arch)
 
 def built(space, label, archs, draw, said=None):
-    "A function of a condition: what AutoBuild builds from the labels of some networks; `said` gets its own account"
+    "A function of a condition: the best, as labelled, of five that AutoBuild builds; `said` gets its own account"
     fitted = []
     def find(where):
         if not fitted:
@@ -261,7 +276,7 @@ def built(space, label, archs, draw, said=None):
             data = LabelledData(space, archs, table, quantities=space.quantities)
             fitted.append(AutoBuild('label', seed=draw).fit(data, progress=False))
             if said: said.append(account(fitted[0]))
-        return fitted[0].construct(1, where=where, progress=False).archs[0]
+        return max(fitted[0].construct(5, where=where, progress=False).archs, key=label)
     return find
 
 def account(fitted):
