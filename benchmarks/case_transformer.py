@@ -104,12 +104,13 @@ def labelled_for_pairs(n, draw):
     x = pairs(2.*everything[numbers]-1)
     x = np.column_stack([np.ones(len(x)), x])
     covariance, chosen = 10*np.eye(x.shape[1]), []
+    variance = (x@covariance*x).sum(1)
     for _ in range(n):
-        variance = np.einsum('ni,ij,nj->n', x, covariance, x)
-        variance[chosen] = 0
         chosen.append(int(variance.argmax()))
-        column = covariance@x[chosen[-1]]
-        covariance -= np.outer(column, column)/(1+x[chosen[-1]]@column)
+        column = covariance@x[chosen[-1]]/np.sqrt(1+variance[chosen[-1]])
+        covariance -= np.outer(column, column)
+        variance -= (x@column)**2
+        variance[chosen[-1]] = -np.inf
     return numbers[chosen]
 
 def pairs(x): return np.hstack([x, *[x[:,[i]]*x[:,i+1:] for i in range(x.shape[1]-1)]])
