@@ -88,7 +88,7 @@ def test_operations_are_what_a_person_would_name(family):
     assert set(arch.nodes.op)==set(operations.split())
     assert arch.nodes.params.sum()==sum(p.numel() for p in module.parameters())
 
-@pytest.mark.parametrize('family', families)
+@pytest.mark.parametrize('family', ['llama', 'mixtral', 'gpt2', 't5', 'mamba', 'resnet', 'regnet', 'swin'])
 def test_blocks_are_what_repeats_in_a_list(family):
     module, example = model(family)
     blocks = Architecture.from_torch(module, example, detail='blocks').nodes
