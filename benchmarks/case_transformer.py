@@ -255,10 +255,12 @@ def mixed(seed, draws, heal=0, shares=(.5, .35, .25, .2)):
         print(way, draw, found, flush=True)
     archs = list(singles.table.architecture)
     note('replace one', 0, len(archs), singles.best)
+    def small_harm(arch): return -np.log(max(label(archs[0])-label(arch), 0)+.005) # Tells small harms apart
     for draw in range(draws):
         designed = space.design(200, draw, budget=('memory', .15, .6))
         said = [singles.check(label, designed[:20])] if draw==0 else None
         note('AutoBuild, 200 labels', draw, 200, built(space, label, designed, draw, said))
+        note('AutoBuild, 200 labels, log of the harm', draw, 200, built(space, small_harm, designed, draw))
         note('AutoBuild, singles and 50', draw, len(archs)+50, built(space, label, archs+designed[:50], draw))
         if said and len(said)>1: (results/f'{name}.txt').write_text('\n'.join(said)+'\n')
 
