@@ -4,12 +4,13 @@
     python benchmarks/case_transformer.py label      # the loss of all networks that lack any of 14 sublayers
     python benchmarks/case_transformer.py compare    # what each way of choosing finds from N labels
     python benchmarks/case_transformer.py mixed      # removal and fewer bits together: is the sum enough?
+    python benchmarks/case_transformer.py healed     # the same with noisy labels, each after a short training
 
 All take --seed, that of the parent (0 if left out), and go on where they were stopped. Written are results/
 case_transformer_text.bin (held-out text), case_transformer_0.safetensors (the parent, 16 bits a number),
-case_transformer_0_losses.npy and case_transformer.csv; `mixed` adds case_transformer_mixed.csv and .txt.
+case_transformer_0_losses.npy and case_transformer.csv; `mixed` and `healed` add a .csv and a .txt each.
 """
-import argparse, itertools, time
+import argparse, copy, itertools, time, zlib
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -18,8 +19,8 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 
 from autobuild import AutoBuild, LabelledData, compression_space, replace_one
-from language_model import Decoder, corpus, loss, next_byte_loss, train, windows
-from logs import append_table, done
+from language_model import Decoder, batch, corpus, loss, next_byte_loss, train, windows
+from logs import append_table, done, read_table
 
 results = Path(__file__).parent/'results'
 cache = Path(__file__).parent/'cache'
@@ -96,6 +97,21 @@ def labelled(n, draw):
         chosen.append(rng.choice(rows, min(round(left/sizes_left), len(rows)), replace=False))
         left -= len(chosen[-1])
     return np.concatenate(chosen)
+
+def labelled_for_pairs(n, draw):
+    "The numbers of n networks that tell pairs of sublayers apart: each the most uncertain one of a ridge with pairs"
+    numbers = np.random.default_rng(draw).choice(len(everything), 4000, replace=False)
+    x = pairs(2.*everything[numbers]-1)
+    x = np.column_stack([np.ones(len(x)), x])
+    covariance, chosen = 10*np.eye(x.shape[1]), []
+    variance = (x@covariance*x).sum(1)
+    for _ in range(n):
+        chosen.append(int(variance.argmax()))
+        column = covariance@x[chosen[-1]]/np.sqrt(1+variance[chosen[-1]])
+        covariance -= np.outer(column, column)
+        variance -= (x@column)**2
+        variance[chosen[-1]] = -np.inf
+    return numbers[chosen]
 
 def pairs(x): return np.hstack([x, *[x[:,[i]]*x[:,i+1:] for i in range(x.shape[1]-1)]])
 
@@ -211,51 +227,98 @@ def compare(seed, draws, sizes=(50, 100, 200)):
     ways = {'AutoBuild': lambda rows, draw: autobuild(apply, archs, rows, losses, draw),
             'ridge': lambda rows, draw: ridge(x, rows, losses),
             'ridge with pairs': lambda rows, draw: ridge(pairs(x), rows, losses)}
-    for draw,n,way in itertools.product(range(draws), [*sizes, 'rounds'], ways):
-        name, count = (way, n) if n!='rounds' else (f'{way}, in rounds', 98)
+    asks = [*(('', n) for n in sizes), (', in rounds', 98), *((', labels for pairs', n) for n in sizes[1:])]
+    for draw,(how,count),way in itertools.product(range(draws), asks, ways):
+        name = way+how
         if (seed, name, count, draw) in done(path, *columns[:4]): continue
         start = time.process_time()
-        if n=='rounds': found = in_rounds(ways[way], losses, draw)
-        else: found = judged(ways[way](labelled(n, draw), draw), losses)
+        if how==', in rounds': found = in_rounds(ways[way], losses, draw)
+        else: found = judged(ways[way]((labelled_for_pairs if how else labelled)(count, draw), draw), losses)
         row = dict(parent=seed, way=name, N=count, draw=draw, **found, seconds=round(time.process_time()-start, 1))
         append_table(path, [{name: row[name] for name in columns}])
         print({k: v if isinstance(v, str) else round(float(v), 3) for k,v in row.items()}, flush=True)
 
 # --- removal and fewer bits together ---
 
-def mixed(seed, draws, shares=(.5, .35, .25, .2)):
+def mixed(seed, draws, heal=0, shares=(.5, .35, .25, .2)):
     "The loss of what each way finds under a limit of memory, where every sublayer is removed, rounded or kept"
-    path, tokens = results/'case_transformer_mixed.csv', held_out()
-    space, apply = shrinkable(trained(seed), ['remove', 'bits=8,4,3'])
-    label = apply.labels(lambda net: -loss(net, tokens))
+    name = 'case_transformer_healed' if heal else 'case_transformer_mixed'
+    path, (space, apply) = results/f'{name}.csv', shrinkable(trained(seed), ['remove', 'bits=8,4,3'])
+    label, judge = healed_labels(seed, apply, heal) if heal else exact_labels(apply)
     singles, known = replace_one(space, label), done(path, 'parent', 'way', 'draw')
     limits = {share: f"memory <= {share*space.quantities['memory'].whole:.0f}" for share in shares}
     def note(way, draw, labels, find):
         if (seed, way, draw) in known: return
-        found = {share: -label(find(where)) for share,where in limits.items()}
+        found = {share: judge(find(where)) for share,where in limits.items()}
         append_table(path, [dict(parent=seed, way=way, draw=draw, labels=labels, share=share, loss=value)
                             for share,value in found.items()])
         print(way, draw, found, flush=True)
     archs = list(singles.table.architecture)
     note('replace one', 0, len(archs), singles.best)
+    def small_harm(arch): return -np.log(max(label(archs[0])-label(arch), 0)+.005) # Tells small harms apart
     for draw in range(draws):
         designed = space.design(200, draw, budget=('memory', .15, .6))
-        note('AutoBuild, 200 labels', draw, 200, built(label, designed, draw))
-        note('AutoBuild, singles and 50', draw, len(archs)+50, built(label, archs+designed[:50], draw))
-    check = singles.check(label, space.design(20, 99, budget=('memory', .15, .6)))
-    (results/'case_transformer_mixed.txt').write_text(check)
+        said = [singles.check(label, designed[:20])] if draw==0 else None
+        note('AutoBuild, 200 labels', draw, 200, built(space, label, designed, draw, said))
+        note('AutoBuild, 200 labels, log of the harm', draw, 200, built(space, small_harm, designed, draw))
+        note('AutoBuild, singles and 50', draw, len(archs)+50, built(space, label, archs+designed[:50], draw))
+        if said and len(said)>1: (results/f'{name}.txt').write_text('\n'.join(said)+'\n')
 
-def built(label, archs, draw):
-    "A function of a condition: what AutoBuild builds from the labels of some networks"
+def exact_labels(apply):
+    "(label, loss) of a network of the space as it is"
+    tokens = held_out()
+    label = apply.labels(lambda net: -loss(net, tokens))
+    return label, lambda arch: -label(arch)
+
+def built(space, label, archs, draw, said=None):
+    "A function of a condition: the best, as labelled, of five that AutoBuild builds; `said` gets its own account"
     fitted = []
     def find(where):
-        if not fitted: fitted.append(AutoBuild('label', seed=draw).fit(label.data(archs), progress=False))
-        return fitted[0].construct(1, where=where, progress=False).archs[0]
+        if not fitted:
+            table = pd.DataFrame(dict(label=[label(arch) for arch in archs]))
+            data = LabelledData(space, archs, table, quantities=space.quantities)
+            fitted.append(AutoBuild('label', seed=draw).fit(data, progress=False))
+            if said: said.append(account(fitted[0]))
+        return max(fitted[0].construct(5, where=where, progress=False).archs, key=label)
     return find
+
+def account(fitted):
+    "What a fitted model says of how effects combine"
+    shares = fitted.explained()
+    return 'of the variance of its prediction: '+', '.join(f'{share:.0%} {name}' for name,share in shares.items())
+
+# --- labels with noise: every network is healed by a short training with a seed of its own ---
+
+def healed(net, text, seed, steps):
+    "A copy of a network after some steps of its norms and biases, which are stored in full; the seed draws the text"
+    net = copy.deepcopy(net)
+    vectors = [p for p in net.parameters() if p.ndim<2]
+    for p in net.parameters(): p.requires_grad_(p.ndim<2)
+    optimizer = torch.optim.Adam(vectors, 3e-3)
+    for step in range(steps):
+        tokens = batch(text, seed, step, 4)
+        optimizer.zero_grad()
+        next_byte_loss(net(tokens[:,:-1]), tokens).backward()
+        optimizer.step()
+    return net.eval()
+
+def healed_labels(seed, apply, steps, again=4):
+    "(label, loss): once with the network's own seed, and the mean over other seeds; all kept in a log"
+    path, tokens = cache/f'language_model_{seed}_healed.csv', held_out()
+    text = torch.frombuffer(bytearray(corpus()[0]), dtype=torch.uint8)
+    known = {(row.network, row.seed): row.loss for row in read_table(path, ['network', 'seed', 'loss']).itertuples()}
+    def measured(arch, number):
+        key = str(arch), number
+        if key not in known:
+            known[key] = loss(healed(apply(arch), text, number, steps), tokens)
+            append_table(path, [dict(network=key[0], seed=number, loss=known[key])])
+        return known[key]
+    def label(arch): return -measured(arch, 1000+zlib.crc32(str(arch).encode())%10**6)
+    return label, lambda arch: float(np.mean([measured(arch, number) for number in range(again)]))
 
 if __name__=='__main__':
     parser = argparse.ArgumentParser()
-    parser.add_argument('job', choices=['train', 'label', 'compare', 'mixed'])
+    parser.add_argument('job', choices=['train', 'label', 'compare', 'mixed', 'healed'])
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--draws', type=int, default=5)
     args = parser.parse_args()
@@ -264,3 +327,4 @@ if __name__=='__main__':
     if args.job=='label': label_all(args.seed)
     if args.job=='compare': compare(args.seed, args.draws)
     if args.job=='mixed': mixed(args.seed, args.draws)
+    if args.job=='healed': mixed(args.seed, args.draws, heal=10)

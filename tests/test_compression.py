@@ -79,6 +79,8 @@ nets = dict( # How to make each, and the number of its branches
                                    num_key_value_heads=2), 6),
     bert=(lambda: transformers('BertModel', tokens, **sizes), 6),
     vit=(lambda: transformers('ViTForImageClassification', image, **vision), 6),
+    t5=(lambda: transformers('T5ForConditionalGeneration', dict(input_ids=tokens, decoder_input_ids=tokens[:,:5]),
+                             vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4), 10),
     mamba=(lambda: transformers('MambaForCausalLM', tokens, vocab_size=64, hidden_size=32, num_hidden_layers=3,
                                 state_size=8), 3))
 
@@ -88,7 +90,7 @@ def made(kind):
     return model.eval(), example
 
 def result(model, example):
-    with torch.no_grad(): out = model(example)
+    with torch.no_grad(): out = model(**example) if isinstance(example, dict) else model(example)
     return out if isinstance(out, torch.Tensor) else out[0]
 
 def parameters(model): return {id(p): p for p in model.parameters()}.values()
@@ -166,6 +168,27 @@ def test_what_is_no_chain_is_computed_as_a_whole():
     label, f = apply.labels(squares(model, example)), squares(model, example)
     assert label.blocks==[]
     for arch in space.sample(8, seed=0): assert label(arch)==f(apply(arch))
+
+class Halving(Gated):
+    "A block that keeps every second place"
+    def forward(self, x): return super().forward(x)[:,::2]
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_layer_beside_the_chain_may_take_nothing_else_than_what_its_block_gives():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks, self.side = nn.ModuleList(Halving() for _ in range(3)), nn.Linear(4, 1)
+        def forward(self, x):
+            first = x = self.blocks[0](x)
+            for block in self.blocks[1:]: x = block(x)
+            return x.sum(1)+self.side(first.transpose(1, 2)).squeeze(-1)
+    torch.manual_seed(0)
+    model, example = Beside().eval(), torch.randn(2, 8, 8)
+    space, apply = compression_space(model, example, 'remove')
+    label = apply.labels(lambda net: float(net(example).square().sum()))
+    assert len(apply.parts)==3 and label.blocks==[]
+    for arch in space.sample(4, seed=0): assert label(arch)==float(apply(arch)(example).square().sum())
 
 @pytest.mark.filterwarnings('ignore')
 def test_little_memory_gives_the_same_labels_and_an_error_loses_nothing():

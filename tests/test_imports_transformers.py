@@ -36,6 +36,24 @@ families = dict( # Class of the model, its configuration, example input, class o
     swin=('SwinForImageClassification', dict(image_size=32, patch_size=2, embed_dim=16, depths=[2, 2],
                                              num_heads=[2, 4], window_size=4), image, 'SwinLayer'))
 
+deepseek = dict(sizes, num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8,
+                v_head_dim=8, n_routed_experts=4, num_experts_per_tok=2, n_group=2, topk_group=1,
+                moe_intermediate_size=16, first_k_dense_replace=1, n_shared_experts=1)
+speech = dict(input_features=torch.zeros(1, 8, 32), decoder_input_ids=tokens[:,:5])
+further = dict( # Class of the model, its configuration, example input, all operations
+    deepseek=('DeepseekV3ForCausalLM', deepseek, tokens, 'embedding rms_norm linear rotary_embedding cat copy '
+              'scaled_dot_product_attention add swiglu router experts'),
+    gpt_oss=('GptOssForCausalLM', dict(sizes, num_local_experts=4, head_dim=8), tokens, 'embedding rms_norm linear '
+             'rotary_embedding scaled_dot_product_attention add router experts'),
+    falcon=('FalconForCausalLM', dict(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=4),
+            tokens, 'embedding layer_norm linear index rotary_embedding scaled_dot_product_attention gelu add'),
+    clip=('CLIPVisionModel', dict(vision, patch_size=8), image, 'conv2d cat add layer_norm linear '
+          'scaled_dot_product_attention gelu'),
+    whisper=('WhisperForConditionalGeneration', dict(vocab_size=64, d_model=32, encoder_layers=1, decoder_layers=1,
+             encoder_attention_heads=4, decoder_attention_heads=4, num_mel_bins=8, max_source_positions=16,
+             max_target_positions=16, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1), speech,
+             'conv1d gelu add layer_norm linear mul scaled_dot_product_attention embedding'))
+
 parts = dict(llama='rms_norm rotary_embedding scaled_dot_product_attention swiglu', mixtral='router experts',
              gemma='geglu', gpt2='layer_norm gelu', mamba='selective_scan', t5='rms_norm', vit='gelu')
 written_out = {'rsqrt', 'sqrt', 'pow', 'neg', 'cos', 'sin', 'softmax', 'topk', 'sort', 'histc', 'cumsum', 'fill',
@@ -61,7 +79,16 @@ def test_a_model_is_imported_as_it_comes(family):
     if family not in ('resnet', 'regnet'): # Their batch normalisation is folded
         assert arch.nodes.params.sum()==sum(p.numel() for p in module.parameters())
 
-@pytest.mark.parametrize('family', families)
+@pytest.mark.parametrize('family', further)
+def test_operations_are_what_a_person_would_name(family):
+    name, config, example, operations = further[family]
+    kind = getattr(transformers, name)
+    module = kind(kind.config_class(**config))
+    arch = Architecture.from_torch(module, example)
+    assert set(arch.nodes.op)==set(operations.split())
+    assert arch.nodes.params.sum()==sum(p.numel() for p in module.parameters())
+
+@pytest.mark.parametrize('family', ['llama', 'mixtral', 'gpt2', 't5', 'mamba', 'resnet', 'regnet', 'swin'])
 def test_blocks_are_what_repeats_in_a_list(family):
     module, example = model(family)
     blocks = Architecture.from_torch(module, example, detail='blocks').nodes

@@ -357,13 +357,21 @@ def _fold_guard(graph, node:int):
     columns = {k: graph.nodes[plain][k] for k in ('op', 'in_channels')}
     _become(graph, [test, plain], node, **columns)
 
+# %% ../../nbs/15_networks.ipynb #dc83955c
+def _fold_shift(graph, node:int):
+    "The largest number that is subtracted before a softmax, which changes nothing"
+    source, shifted = _only_source(graph, node), _only_reader(graph, node)
+    softmax = _only_reader(graph, shifted)
+    if not (_is(graph, node, 'max') and _is(graph, shifted, 'sub') and _is(graph, softmax, 'softmax')): return
+    if set(graph.pred[shifted])=={node, source}: _become(graph, [node, shifted], softmax)
+
 # %% ../../nbs/15_networks.ipynb #f60e95b4
 def _fold_attention(graph, node:int):
     "Matrix product, scale and mask, softmax, matrix product"
     mix = _only_reader(graph, node)
     if not (_is(graph, node, 'softmax') and _is(graph, mix, 'matmul')): return
     inside, compare = [node], _only_source(graph, node)
-    while _is(graph, compare, 'mul', 'div', 'add', 'where', 'tanh') and _only_reader(graph, compare)==inside[-1]:
+    while _is(graph, compare, 'mul', 'div', 'add', 'where', 'tanh', 'cat') and _only_reader(graph, compare)==inside[-1]:
         inside.append(compare)
         compare = _only_source(graph, compare)
     if not (_is(graph, compare, 'matmul') and _only_reader(graph, compare)==inside[-1]): return
@@ -403,6 +411,15 @@ def _fold_tanh_gelu(graph, node:int):
         if not (_is(graph, last, 'mul', 'div') and _only_source(graph, last)==product): return
         inside, product = [*inside, last], last
     _become(graph, inside, product, op='gelu')
+
+# %% ../../nbs/15_networks.ipynb #fba6757a
+def _fold_quick_gelu(graph, node:int):
+    "x * sigmoid(1.702 x)"
+    scaled, product = _only_source(graph, node), _only_reader(graph, node)
+    if not (_is(graph, node, 'sigmoid') and _is(graph, product, 'mul') and _is(graph, scaled, 'mul')): return
+    source = _only_source(graph, scaled)
+    if source is None or graph.nodes[scaled]['weights'] or _only_reader(graph, scaled)!=node: return
+    if set(graph.pred[product])=={node, source}: _become(graph, [scaled, node], product, op='gelu')
 
 # %% ../../nbs/15_networks.ipynb #a5ab8f49
 _turns = [dict(add=1, mul=2, cat=1, neg=1), dict(cat=1, mul=4, add=1, sub=1), dict(cat=1, mul=4, add=2)]
@@ -488,12 +505,40 @@ def _fold_router(graph, node:int):
     total = next((i for i in graph.succ[node] if _is(graph, i, 'sum', 'softmax')), None)
     shares = _only_reader(graph, total)
     if _is(graph, total, 'sum') and _is(graph, shares, 'div') and set(graph.pred[shares])=={node, total}:
-        inside, end = [*inside, node, total], shares
-    in_channels = graph.nodes[score]['in_channels']
-    readers = set(graph.succ[node])-set(inside)-{end}
-    _become(graph, inside, end, op='router', in_channels=in_channels)
-    graph.add_edges_from((end, reader) for reader in readers) # The choice of experts is read as well as their shares
+        inside, end = [*inside, total], shares
+    _route(graph, inside, node, end, graph.nodes[score]['in_channels'])
+
+def _route(graph, inside:list, choice:int, end:int, in_channels:int):
+    "Make a router of some operations, of which others read the choice of experts as well as their shares"
+    readers = set(graph.succ[choice])-set(inside)-{end}
+    _become(graph, [*inside, choice], end, op='router', in_channels=in_channels)
+    graph.add_edges_from((end, reader) for reader in readers)
     _fold_experts(graph, end)
+
+# %% ../../nbs/15_networks.ipynb #e9c489ff
+def _fold_grouped_router(graph, node:int):
+    "Linear layer, sigmoid, the best groups, the best in them, and their shares"
+    import networkx as nx
+    picked = next((i for i in graph.succ[node] if _is(graph, i, 'gather')), None)
+    if not _is(graph, node, 'topk') or picked is None or len(graph.pred[picked])!=2: return
+    chances = next(i for i in graph.pred[picked] if i!=node)
+    score = _only_source(graph, chances)
+    if not _is(graph, chances, 'sigmoid', 'softmax') or not _is(graph, score, 'linear'): return
+    between = nx.descendants(graph, chances) & nx.ancestors(graph, node)
+    inside = {score, chances, node, picked} | between
+    if any(not set(graph.succ[i])<=inside for i in {score, chances} | between): return
+    shares = _to_sum_1(graph, picked)
+    _route(graph, sorted({*inside, *shares}-{node}), node, [picked, *shares][-1], graph.nodes[score]['in_channels'])
+
+def _to_sum_1(graph, node:int) -> list:
+    "The operations that divide a value by its sum, and scale it"
+    total = next((i for i in graph.succ[node] if _is(graph, i, 'sum')), None)
+    safe = _only_reader(graph, total) if _is(graph, _only_reader(graph, total), 'add') else total
+    share = _only_reader(graph, safe)
+    if not _is(graph, share, 'div') or set(graph.pred[share])!={node, safe}: return []
+    scaled = _only_reader(graph, share)
+    last = [scaled] if _is(graph, scaled, 'mul') and _only_source(graph, scaled)==share else []
+    return [*dict.fromkeys([total, safe]), share, *last]
 
 # %% ../../nbs/15_networks.ipynb #5e443497
 def _fold_experts(graph, router:int):
@@ -547,7 +592,8 @@ def _past_the_state(graph, inside:list, node:int) -> tuple:
 
 # %% ../../nbs/15_networks.ipynb #4ed7e267
 _rules = (_fold_norm, _fold_bias, _fold_silu, _fold_gelu, _fold_tanh_gelu, _fold_group_norm, _fold_rms_norm,
-          _fold_roll, _fold_guard, _fold_attention, _fold_rotary, _fold_gate, _fold_router, _fold_scan)
+          _fold_quick_gelu, _fold_roll, _fold_guard, _fold_shift, _fold_attention, _fold_rotary, _fold_gate,
+          _fold_router, _fold_grouped_router, _fold_scan)
 
 def _simplify(graph):
     "Apply every rule at every node, in order of computation"
@@ -906,6 +952,8 @@ def operation(self:_TorchReader, node, name:str) -> int:
     reads = [i for o in node.all_input_nodes for i in _flat(self.numbers.get(o)) if i is not None]
     if name=='matmul' and len(reads)>2: reads = reads[1:]+reads[:1] # addmm has its bias first
     shape = _shape(node.meta['val'])
+    if name in _moves and len(reads)==1 and self.values[reads[0]].weights: # Such as a transposed weight
+        return self.add('constant', shape=shape, weights=self.values[reads[0]].weights)
     name, attributes = _torch_attributes(name, _arguments(node), [self.values[i] for i in reads], shape)
     schema = getattr(node.target, '_schema', None)
     writes = schema is not None and schema.name.endswith('_') and schema.is_mutable
@@ -935,7 +983,7 @@ def _evaluating(module:nn.Module):
         module.eval()
         for settings in caching: settings.use_cache = False
         torch.backends.mha.set_fastpath_enabled(False)
-        logging.disable(logging.WARNING)
+        logging.disable(logging.CRITICAL)
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
