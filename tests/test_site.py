@@ -2,7 +2,10 @@
 import sys
 from pathlib import Path
 
+import autobuild
+import matplotlib.pyplot as plt
 import pytest
+from autobuild.datasets import dataset_registry
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 import browser, check, pages
@@ -20,15 +23,38 @@ def test_code_is_no_prose():
     text = 'Read `wanted`, [a page](60_normalization.ipynb) and $normalized$'
     assert not check.banned.search(check.not_prose.sub(' ', text))
 
-def test_every_public_name_has_a_page():
-    where = pages.addresses()
-    assert where['AutoBuild.fit']=='estimator.html#autobuild.fit'
-    assert where['read_data'].startswith('data.html#')
+def test_every_public_name_has_a_place():
+    "In the index of the reference, and every page of it an example"
+    assert not pages.without_purpose()
+    names = ' '.join(pages.purposes.values()).split()
+    assert len(names)==len(set(names)) and all(map(pages.address, names))
+    assert set(pages.examples())==set(filter(pages.has_page, names))
+    assert pages.places()['AutoBuild.fit'][0]=='estimator.html#autobuild.fit'
 
-def test_an_example_is_a_cell_that_calls():
-    cells = [('a.ipynb', 'A', 'x = measure(space)'), ('b.ipynb', 'B', 'remeasure(1)')]
-    found = pages.example('measure', cells)
-    assert 'x = measure(space)' in found and '[A](a.ipynb)' in found and 'b.ipynb' not in found
+def test_a_page_of_the_reference():
+    "What to call, a table of parameters, what comes out, an example, what leads on"
+    page = pages.reference('read_data', ['read_data', 'LabelledData'])
+    assert "read_data(path, space, column='architecture'" in page
+    assert "| `column` | `str` | `'architecture'` | The column or field with the architecture |" in page
+    assert '**Returns** `LabelledData`: One row per line of the file' in page
+    assert '[LabelledData](reference_LabelledData.md)' in page and '[Labelled data](data.html#read_data)' in page
+    assert '**Raises** `DataError` where' in pages.reference('measure', [])
+    assert '### construct\n' in pages.reference('AutoBuild', [])
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', list(pages.examples()))
+def test_examples_of_the_reference(name, tmp_path, monkeypatch):
+    "Each runs as it stands; fits are made small"
+    class Small(autobuild.AutoBuild):
+        def __init__(self, *args, **settings): super().__init__(*args, **dict(ensemble=2, contexts=2, steps=20)|settings)
+    monkeypatch.setattr(autobuild, 'AutoBuild', Small)
+    monkeypatch.setattr('autobuild.loop.AutoBuild', Small)
+    monkeypatch.chdir(tmp_path)
+    before, entries = dict(autobuild.readouts), dict(dataset_registry)
+    exec(compile(pages.examples()[name], f'example of {name}', 'exec'), {'__name__': 'example'})
+    plt.close('all')
+    for table,was in ((autobuild.readouts, before), (dataset_registry, entries)):
+        for new in set(table)-set(was): del table[new]
 
 def test_complaints():
     "A request that leaves the machine is one, what is at hand is none"
