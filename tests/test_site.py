@@ -1,5 +1,5 @@
 "What the tools of the site promise, without building it"
-import sys
+import json, re, sys
 from pathlib import Path
 
 import autobuild
@@ -11,8 +11,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 import browser, check, pages
 
 @pytest.mark.parametrize('text', ['the ratio that was wanted', 'one module a stage', '7371 modules a stage.',
-                                  'It is seperate', 'to leverage labels', 'a normalized norm'])
+                                  'to leverage labels'])
 def test_banned(text): assert check.banned.search(text)
+
+def test_spelling():
+    "Slips and American words are found where they stand, British ones are right"
+    pieces = [('a page', 'It is seperate, the programme and its colour'), ('a function', 'a normalized\nnorm')]
+    found = check.misspelt(pieces)
+    assert found==['a page: seperate ==> separate', 'a function: normalized ==> normalised']
 
 @pytest.mark.parametrize('text', ['one module per stage', 'each stage has a width', 'which architecture',
                                   'a hop 1 norm', 'a module of two layers'])
@@ -41,20 +47,44 @@ def test_a_page_of_the_reference():
     assert '**Raises** `DataError` where' in pages.reference('measure', [])
     assert '### construct\n' in pages.reference('AutoBuild', [])
 
+fits = {}
+class Small(autobuild.AutoBuild):
+    "Fits of a moment, made once for all examples that ask for the same"
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **dict(ensemble=2, contexts=2, steps=20)|settings)
+
+    def fit(self, data, **options):
+        key = str(self.target), self.readout, self.ensemble, len(data)
+        if key not in fits: fits[key] = super().fit(data, **options)
+        return fits[key]
+
+def run_code(code, folder, monkeypatch):
+    "Run an example as it stands, in a folder of its own, with small fits; what it registers is forgotten"
+    monkeypatch.setattr(autobuild, 'AutoBuild', Small)
+    monkeypatch.setattr('autobuild.loop.AutoBuild', Small)
+    monkeypatch.chdir(folder)
+    tables = autobuild.readouts, dataset_registry
+    before = list(map(set, tables))
+    exec(compile(code, 'example', 'exec'), {'__name__': 'example'})
+    plt.close('all')
+    for table,known in zip(tables, before):
+        for new in set(table)-known: del table[new]
+
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('name', list(pages.examples()))
 def test_examples_of_the_reference(name, tmp_path, monkeypatch):
-    "Each runs as it stands; fits are made small"
-    class Small(autobuild.AutoBuild):
-        def __init__(self, *args, **settings): super().__init__(*args, **dict(ensemble=2, contexts=2, steps=20)|settings)
-    monkeypatch.setattr(autobuild, 'AutoBuild', Small)
-    monkeypatch.setattr('autobuild.loop.AutoBuild', Small)
-    monkeypatch.chdir(tmp_path)
-    before, entries = dict(autobuild.readouts), dict(dataset_registry)
-    exec(compile(pages.examples()[name], f'example of {name}', 'exec'), {'__name__': 'example'})
-    plt.close('all')
-    for table,was in ((autobuild.readouts, before), (dataset_registry, entries)):
-        for new in set(table)-set(was): del table[new]
+    run_code(pages.examples()[name], tmp_path, monkeypatch)
+
+def printed(page):
+    "The Python that the prose of a page prints, each piece for a fresh notebook"
+    cells = json.loads((pages.root/'nbs'/page).read_text(encoding='utf-8'))['cells']
+    text = '\n'.join(''.join(o['source']) for o in cells if o['cell_type']=='markdown')
+    return re.findall(r'^```python\n(.*?)^```', text, re.M|re.S)
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('page, number', [('index.ipynb', 0), ('index.ipynb', 1), ('index.ipynb', 2), ('04_questions.ipynb', 0)])
+def test_what_pages_print_runs(page, number, tmp_path, monkeypatch):
+    run_code(printed(page)[number], tmp_path, monkeypatch)
 
 def test_complaints():
     "A request that leaves the machine is one, what is at hand is none"

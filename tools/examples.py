@@ -11,26 +11,29 @@ space.size(), space.sample(2)
 #%% Architecture
 from autobuild import Space
 
-space = Space('mine', [dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))]*2)
+stage = dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))
+space = Space('mine', [stage, stage])
 arch = space.check('width=16: kernel=3 | width=32: kernel=5, kernel=3')
 arch.stages[1]['width'], arch.nodes
 
 #%% Quantity
 from autobuild import Quantity, Space
 
-space = Space('mine', [dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))]*2)
+stage = dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))
+space = Space('mine', [stage, stage])
 
 def weights(layer, before):
     inputs = 3 if before is None else before['width']
     return layer['kernel']**2*inputs*layer['width']
 
-params = Quantity(weights, lambda last: 10*last['width'])  # a layer's share; what follows the last layer
+params = Quantity(weights, lambda last: 10*last['width'])
 params(space.sample(3))
 
 #%% read_data
 from autobuild import Space, read_data
 
-space = Space('mine', [dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))]*2)
+stage = dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))
+space = Space('mine', [stage, stage])
 with open('measured.csv', 'w') as file:
     file.write('architecture,accuracy\n'
                '"width=16: kernel=3 | width=32: kernel=5, kernel=3",0.71\n'
@@ -42,9 +45,12 @@ data.table
 import pandas as pd
 from autobuild import LabelledData, Space
 
-space = Space('mine', [dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))]*2)
-networks = ['width=16: kernel=3 | width=32: kernel=5', 'width=32: kernel=5 | width=32: kernel=5']
-table = pd.DataFrame(dict(architecture=networks, accuracy=[.71, .78], latency=[1.2, 1.6]))
+stage = dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))
+space = Space('mine', [stage, stage])
+table = pd.DataFrame(dict(accuracy=[.71, .78, .69], latency=[1.2, 1.6, 1.0]))
+table['architecture'] = ['width=16: kernel=3 | width=32: kernel=5',
+                         'width=32: kernel=5 | width=32: kernel=5',
+                         'width=16: kernel=5, kernel=5 | width=16: kernel=3']
 data = LabelledData.from_frame(space, table)
 data.target('accuracy - latency/100')
 
@@ -64,17 +70,21 @@ len(train), len(rest), data.space.size()
 from torch import nn, zeros
 from autobuild import Architecture, operation_space
 
-networks = [nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 8, 3)) for width in (8, 16, 32)]
-archs = [Architecture.from_torch(network, zeros(1, 3, 32, 32)) for network in networks]
+def network(width):
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 8, 3))
+
+archs = [Architecture.from_torch(network(w), zeros(1, 3, 32, 32)) for w in (8, 16, 32)]
 operation_space(archs)
 
 #%% measure
 from autobuild import Space, measure
 
-space = Space('mine', [dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))]*2)
+stage = dict(layers=[1,2], stage=dict(width=[16,32]), layer=dict(kernel=[3,5]))
+space = Space('mine', [stage, stage])
 
 def train_and_test(arch, seed=0):  # yours trains a network; this one makes its numbers up
-    return dict(accuracy=.7+.01*len(arch.rows), latency=sum(row['kernel'] for row in arch.rows))
+    kernels = [row['kernel'] for row in arch.rows]
+    return dict(accuracy=.7+.01*len(kernels), latency=sum(kernels))
 
 data = measure(space, space.design(10), train_and_test, 'labels.jsonl')
 data.table.head()
@@ -84,22 +94,24 @@ from autobuild import AutoBuild, load_dataset
 
 train, rest = load_dataset('mnist1d').sample(100, seed=0)
 ab = AutoBuild('accuracy').fit(train)
-ab.evaluate(rest)                                  # does it rank networks that it has not seen?
-ab.effects()                                       # what does a choice add?
-built = ab.construct(5, where='params < 10_000')   # what to build next
-ab.save('model')                                   # AutoBuild.load('model') reads it
+ab.evaluate(rest)  # does it rank networks that it has not seen?
+ab.effects()       # what does a choice add?
+ab.save('model')   # AutoBuild.load('model') reads it
+built = ab.construct(5, where='params < 10_000')  # what to build next
 built.table
 
 #%% improve
 from autobuild import Space, improve
 
-space = Space('mine', [dict(layers=[1,2,3], stage=dict(width=[16,32]), layer=dict(kernel=[3,5,7]))]*2)
+stage = dict(layers=[1,2,3], stage=dict(width=[16,32]), layer=dict(kernel=[3,5,7]))
+space = Space('mine', [stage, stage])
 
 def train_and_test(arch):  # yours trains a network; this one makes its numbers up
     widths = [row['width'] for row in arch.rows]
     return dict(accuracy=sum(widths)*arch.rows[0]['kernel']/1000, latency=sum(widths)/10)
 
-best = improve(space, train_and_test, 'labels.jsonl', budget=30, target='accuracy', where='latency < 10')
+best = improve(space, train_and_test, 'labels.jsonl', budget=30, target='accuracy',
+               where='latency < 10')
 best.table.head()
 
 #%% compression_space
@@ -173,8 +185,8 @@ plot_predictions(AutoBuild('accuracy').fit(train), rest)
 import pandas as pd
 from autobuild.plots import plot_built
 
-table = pd.DataFrame(dict(group=['labelled', 'labelled', 'built'], params=[9000, 4000, 7000],
-                          accuracy=[.80, .74, .85]))
+groups = ['labelled', 'labelled', 'built']
+table = pd.DataFrame(dict(group=groups, params=[9000, 4000, 7000], accuracy=[.80, .74, .85]))
 plot_built(table, budget=8000)
 
 #%% plot_shift
@@ -210,7 +222,8 @@ graph_html(AutoBuild('accuracy').fit(train), rest.archs[0], 'network.html')
 #%% readouts
 from autobuild import AutoBuild, load_dataset, readouts
 
-def wary(reading): return readouts['both'](reading)-reading.y.std(0)  # less where members differ
+def wary(reading):
+    return readouts['both'](reading)-reading.y.std(0)  # less where members differ
 
 readouts['wary'] = wary
 train, rest = load_dataset('mnist1d').sample(100, seed=0)

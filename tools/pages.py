@@ -14,24 +14,25 @@ alt_text = re.compile(r'^#\s*\|\s*fig-alt:\s*"?(.+?)"?\s*$', re.M)
 
 # What one wants to do -> names
 purposes = {
-    'Describe what can be built': 'Space Space.from_json Space.size Space.sample Architecture Architecture.parse Quantity',
+    'Describe what can be built':
+        'Space Space.from_json Space.size Space.sample Architecture Architecture.parse Quantity',
     'Bring labels': 'read_data LabelledData LabelledData.sample LabelledData.target datasets load_dataset',
     'Read networks that have no space': 'Architecture.from_torch Architecture.from_onnx operation_space',
     'Measure': 'Space.design measure',
-    'Learn, and see how far to trust it': """AutoBuild AutoBuild.fit AutoBuild.evaluate AutoBuild.diagnose AutoBuild.enough
-        AutoBuild.predict AutoBuild.members AutoBuild.rank""",
+    'Learn, and see how far to trust it': """AutoBuild AutoBuild.fit AutoBuild.evaluate AutoBuild.diagnose
+        AutoBuild.enough AutoBuild.predict AutoBuild.members AutoBuild.rank""",
     'See what matters': """AutoBuild.effects AutoBuild.explained AutoBuild.explain AutoBuild.feature_importance
         AutoBuild.modules AutoBuild.module_scores AutoBuild.node_importance AutoBuild.block_profile AutoBuild.mine
         AutoBuild.fidelity""",
     'Build': 'AutoBuild.construct AutoBuild.construct_front AutoBuild.equations AutoBuild.reduced_space',
     'Go on measuring': 'improve AutoBuild.ask AutoBuild.tell',
     'Make a trained network smaller': 'compression_space replace_one',
-    'Draw': """plot_effects plot_features plot_pairs plot_explanation plot_architecture
-        plot_predictions plot_built plot_shift report plot_graph graph_html""",
+    'Draw': """plot_effects plot_features plot_pairs plot_explanation plot_architecture plot_predictions plot_built
+        plot_shift report plot_graph graph_html""",
     'Keep': 'AutoBuild.save AutoBuild.load LabelledData.to_csv LabelledData.to_jsonl Space.to_json',
     'Extend': 'readouts register_dataset AutoBuild.predictor AutoBuild.space',
-    'Read a refusal': """SpaceError DataError DatasetError TargetError StoreError
-        NetworkError AutoBuildWarning MeasureWarning"""}
+    'When something is refused': """SpaceError DataError DatasetError TargetError StoreError NetworkError
+        AutoBuildWarning MeasureWarning"""}
 
 def front(title, about): return f'---\ntitle: {title}\n---\n\n> {about}\n\n'
 
@@ -139,7 +140,8 @@ def reference(name, related):
     parts += ['## Example', f'```python\n{examples()[name]}\n```']
     if isinstance(value, type): parts += methods(name)
     others = [f'[{o}]({address(o)})' for o in related if o!=name]
-    lines = [f'Explained on: {explained(name)}', 'Related: '+', '.join(others), f'Used on: {users(name)}']
+    lines = [f'Explained on: {explained(name)}', 'Related: '+', '.join(others), f'Used on: {users(name)}',
+             'All names: [by purpose](names.md)']
     parts += ['## See also', '\n'.join(f'- {line}' for line in lines if not line.endswith(': '))]
     return front(name, about)+'\n\n'.join(filter(None, parts))+'\n'
 
@@ -172,7 +174,7 @@ def names(staged):
                 (staged/address(name)).write_text(reference(name, group.split()), encoding='utf-8')
         parts.append('')
     about = 'What the package gives, by what you want to do; each name leads to its parameters, an example, its methods'
-    (staged/'names.md').write_text(front('Reference', about)+'\n'.join(parts), encoding='utf-8')
+    (staged/'names.md').write_text(front('Names by purpose', about)+'\n'.join(parts), encoding='utf-8')
 
 def sidebar(staged):
     "Enter the pages in the staged sidebar"
