@@ -53,9 +53,9 @@ class Small(autobuild.AutoBuild):
     def __init__(self, *args, **settings):
         super().__init__(*args, **dict(ensemble=2, contexts=2, steps=20, warmup=5)|settings)
 
-    def fit(self, data, **options):
+    def fit(self, data, *options, **more):
         key = str(self.target), self.readout, data.space.name, data.table.to_csv()
-        if key not in fits: fits[key] = super().fit(data, **options)
+        if key not in fits: fits[key] = super().fit(data, *options, **more)
         return fits[key]
 
 def run_code(code, folder, monkeypatch):
@@ -82,9 +82,9 @@ def printed(page):
     return re.findall(r'^```python\n(.*?)^```', text, re.M|re.S)
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('page, number', [('index.ipynb', 0), ('index.ipynb', 1), ('index.ipynb', 2), ('04_questions.ipynb', 0)])
+@pytest.mark.parametrize('page, number', [('index', 0), ('index', 1), ('index', 2), ('04_questions', 0)])
 def test_what_pages_print_runs(page, number, tmp_path, monkeypatch):
-    run_code(printed(page)[number], tmp_path, monkeypatch)
+    run_code(printed(f'{page}.ipynb')[number], tmp_path, monkeypatch)
 
 def test_complaints():
     "A request that leaves the machine is one, what is at hand is none"
