@@ -47,11 +47,11 @@ def test_a_page_of_the_reference():
     assert '**Raises** `DataError` where' in pages.reference('measure', [])
     assert '### construct\n' in pages.reference('AutoBuild', [])
 
-fits = {}
+fits, small = {}, dict(ensemble=2, contexts=1, steps=10, warmup=5, width=4, hops=2)
 class Small(autobuild.AutoBuild):
     "Fits of a moment, made once for all examples that ask for the same"
     def __init__(self, *args, **settings):
-        super().__init__(*args, **dict(ensemble=2, contexts=2, steps=20, warmup=5)|settings)
+        super().__init__(*args, **small|settings)
 
     def fit(self, data, *options, **more):
         key = str(self.target), self.readout, data.space.name, data.table.to_csv()
