@@ -92,7 +92,7 @@ def batch(data, seed, step, size):
     return torch.stack([data[i:i+context+1] for i in first]).long()
 
 def adamw(model):
-    "An optimizer that lets only matrices decay"
+    "An optimiser that lets only matrices decay"
     matrices = [p for p in model.parameters() if p.ndim>1]
     others = [p for p in model.parameters() if p.ndim<2]
     groups = [dict(params=matrices, weight_decay=.1), dict(params=others, weight_decay=0)]

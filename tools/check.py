@@ -1,5 +1,5 @@
 "Every check of the project, one line each; the last line counts them."
-import json, os, re, shutil, subprocess, sys, tempfile, time
+import ast, json, os, re, shutil, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from html.parser import HTMLParser
@@ -18,14 +18,11 @@ exports = re.compile(r'^#\s*\|\s*export', re.M)
 private = re.compile(r'(?<![\w+/.-])/(work|root|home/\w+|Users/\w+)/|/site-packages/|'
                      r'://(localhost|127\.0\.0\.1|[\w.-]+/simple\b)|file:///|artifactory|devpi')
 
-# Words that pages do without, and slips of spelling; the prose is in British English
+# Words that pages do without; slips of spelling and American ones are found by codespell
 banned = r"""wanted|todo|fixme|obviously|utili[sz]e\w*|leverag\w+|state-of-the-art|cutting-edge|seamless\w*|blazing\w*|
-accross|adress\w*|arch?itec(?!t)\w*|beleiv\w+|calcualt\w+|choosen|definately|dependan\w+|existan\w+|explict\w*|
-grafic\w*|heigth|independan\w+|langauge|lenght|neccess\w+|netowrk\w*|occured|occurence|paramter\w*|paremeter\w*|
-preformance|recieve\w*|refered|seperat\w+|sucess\w*|teh|thier|transfered|untill|usefull\w*|wich|wether|widht|writting|
-analyz\w+|behavior\w*|favor\w*|labeled|initializ\w+|modeling|normaliz\w+|optimiz\w+|regulariz\w+|standardiz\w+|
 (one|two|three|\d+) ((?!is|was|of|where|has|as|from|in|on|at|to|for)\w+ )?(?-i:a) (row|stage|layer|hop)"""
 banned = re.compile(rf'\b({banned.replace(chr(10), "")})\b', re.I)
+fine = 'docments,program,story' # Words that codespell would have otherwise
 not_prose = re.compile(r'```.*?```|`[^`\n]*`|\]\([^)]*\)|\$[^$]*\$|https?:\S+|<[^>]+>', re.S)
 
 def run(*cmd, cwd=root):
@@ -73,10 +70,37 @@ def cells_of(kind):
         for cell in json.loads(p.read_text(encoding='utf-8'))['cells']:
             if cell['cell_type']==kind: yield f"{p.name} cell {cell.get('id')}", join(cell['source']), cell
 
+def prose():
+    "(where it stands, text) of all that people read: pages, the other documents, comments and docstrings"
+    yield from ((where, text) for where,text,_ in cells_of('markdown'))
+    yield from ((p.name, p.read_text(encoding='utf-8')) for p in project_files() if p.suffix=='.md')
+    for where,text in code():
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        docs = [ast.get_docstring(o) or '' for o in ast.walk(ast.parse(text)) if isinstance(o, documented)]
+        yield where, '\n'.join(docs+re.findall(r'(?<!\S)# (.*)', text))
+
+def british():
+    "A dictionary for codespell: its list of British and American spellings, read the other way round"
+    import codespell_lib
+    file = Path(codespell_lib.__file__).parent/'data/dictionary_en-GB_to_en-US.txt'
+    pairs = [o.split('->') for o in file.read_text(encoding='utf-8').split()]
+    return '\n'.join(f'{us.lower()}->{gb}' for gb,all_us in pairs for us in all_us.split(',') if us)
+
+def misspelt(pieces):
+    "What codespell says of (where it stands, text): each piece is a line of a file"
+    with tempfile.TemporaryDirectory() as folder:
+        file, words = Path(folder)/'prose', Path(folder)/'british'
+        file.write_text('\n'.join(' '.join(text.split()) for _,text in pieces), encoding='utf-8')
+        words.write_text(british(), encoding='utf-8')
+        _,said = run(sys.executable, '-m', 'codespell_lib', '-D-', f'-D{words}', f'-L{fine}', str(file))
+    if said and not re.match(r'\S+:\d+: ', said): return [said]
+    return [f'{pieces[int(number)-1][0]}: {slip}' for number,slip in re.findall(r'^\S+?:(\d+): (.*)$', said, re.M)]
+
 def words():
-    "Where the prose of pages has a word that is banned or misspelt"
-    prose = [(where, not_prose.sub(' ', text)) for where,text,_ in cells_of('markdown')]
-    return [f'{where}: {m[0]}' for where,text in prose for m in banned.finditer(text)]
+    "Where pages have a word that is banned, or prose one that is misspelt"
+    pieces = [(where, not_prose.sub(' ', text)) for where,text in prose()]
+    pages = [(where, not_prose.sub(' ', text)) for where,text,_ in cells_of('markdown')]
+    return [f'{where}: {m[0]}' for where,text in pages for m in banned.finditer(text)]+misspelt(pieces)
 
 def figures():
     "Pictures without words for those who cannot see them; words with a colon need quotes, or else they are not read"
@@ -153,8 +177,9 @@ def links():
     refs = [(p, *o) for p,page in pages().items() for o in page.refs]
     refs += [(site/'search.json', 'a', o['href']) for o in hits]
     bad = [f'{p.name}: {tag} {ref} {why}' for p,tag,ref in refs if (why := broken(p, tag, ref, pages(), site))]
-    shown = {o for tag,o in pages()[site/'index.html'].refs if tag=='a'}
-    bad += [f'{p.name} is not in the sidebar' for p in pages() if p.name not in {'404.html', *shown}]
+    # The sidebar, and the index of the reference
+    shown = {o for name in ('index.html', 'names.html') for tag,o in pages()[site/name].refs if tag=='a'}
+    bad += [f'{p.name} is in no list' for p in pages() if p.name not in {'404.html', *shown}]
     elsewhere = re.compile(r'(@import|url\()\s*["\']?https?:')
     styles = [p for p in site.rglob('*.css') if elsewhere.search(p.read_text(encoding='utf-8'))]
     return bad+[f'{p.name}: loads from the network' for p in styles]
@@ -206,7 +231,7 @@ def main():
     res = [timed('modules equal their notebooks', changed, 'nbdev-export', 'autobuild/**/*.py'),
            timed('notebooks are clean', changed, 'nbdev-clean', 'nbs/*.ipynb'),
            timed('README.md equals index.ipynb', current),
-           timed('no banned word and no known slip', words),
+           timed('no banned word and no slip of spelling', words),
            timed('every figure has words', figures),
            timed(f'{len(lines)} code lines over {widest} characters', worst, lines, 'characters'),
            timed(f'{len(cells)} exported cells over {tallest} lines', worst, cells, 'lines')]

@@ -13,7 +13,6 @@ if sys.version_info<(3,11): sys.exit('The site is built by smalldocs, which need
 
 import nbdev.serve
 from fastcore.basics import AttrDict
-from fastcore.docments import MarkdownRenderer
 from math_core import LatexToMathML
 from nbdev.config import get_config
 from nbdev.processors import FilterDefaults, exec_show_docs
@@ -22,46 +21,14 @@ from smalldocs.config import load
 from smalldocs.site import Site
 
 import autobuild, pages
+from entries import Entry
 
 tex = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]]</span>', re.S)
 fonts = re.compile(r'@import url\(["\']?https?:[^)]*\);')
-# Signatures name types as the code does: `pd.DataFrame`, `nn.Module`, `Path`; and no type that nobody wrote
-plain = [(r'(?<=\w)\._\w+(?=\.)', ''), (r'\bpandas\.(\w+\.)*(?=[A-Z])', 'pd.'),
-         (r'\btorch\.nn\.(\w+\.)*(?=[A-Z])', 'nn.'), (r'\bnumpy\.', 'np.'),
-         (r'(?<![\w.])(?!pd\.|nn\.|np\.)([a-z_]\w*\.)+(?=[A-Z])', ''), (r':(NoneType|function)(?==)', '')]
 # nbdev links a name to the function of that name; these names are words of other things far more often
 words = 'fit|evaluate|modules|construct|demo|main|candidates|verdict|context'
 unlinked = re.compile(rf'<a href="[a-z_]*\.html#(?:_\w+|{words})">(<code>[^<]*</code>)</a>')
 expected = re.compile(r'html-math-method is ignored|output-file is not read|filters') # All are done here
-
-def name_types(f):
-    "Let types in quotes (their library is imported late) stand as they are written, since nothing can evaluate them"
-    types = getattr(f, '__annotations__', {})
-    types |= {k: type(o, (), dict(__module__='builtins')) for k,o in types.items() if isinstance(o, str)}
-
-class Entry(MarkdownRenderer):
-    "What a page shows of a function, class, method or property"
-    def __init__(self, symbol, **options):
-        for o in symbol, getattr(symbol, '__init__', None), getattr(symbol, 'fget', None): name_types(o)
-        super().__init__(symbol, **options)
-        self.symbol = symbol
-
-    def signature(self):
-        "The signature as Python, with the comments of its parameters; private parameters left out"
-        lines = [o.partition(' # ') for o in str(self.dm).splitlines() if not o.startswith('    _')]
-        for i,(code,*comment) in enumerate(lines):
-            for long,short in plain: code = re.sub(long, short, code)
-            lines[i] = ''.join([code, *comment])
-        text = '\n'.join(lines)
-        if isinstance(self.symbol, type): text = re.sub('^def ', 'class ', text).replace(')->None:', '):')
-        if isinstance(self.symbol, property): text = f'@property\n{text}'
-        if isinstance(getattr(self.symbol, '__self__', None), type): text = f'@classmethod\n{text}'
-        return text
-
-    def _repr_markdown_(self):
-        title = self.nm.replace('_', r'\_') # Or else the name of `__len__` would be bold
-        words = f'\n\n*{self.docs}*' if self.docs and '\n' not in self.docs else f'\n\n{self.docs}'
-        return f"---\n\n{'#'*self.title_level} {title}\n\n```python\n{self.signature()}\n```{words}"
 
 class Entries(Processor):
     "Fill the cells with `show_doc` from the modules themselves, so that no cell runs and no type is `__main__.Space`"
@@ -119,7 +86,7 @@ def build():
     os.chdir(root)
     nbdev.serve.FilterDefaults = Processors
     staged = nbdev.serve.proc_nbs(n_workers=0, force=True)
-    pages.write(staged, Entry)
+    pages.write(staged)
     project = load(staged)
     if address := os.environ.get('SITE_URL'): project.website['site-url'] = address # A sitemap needs it
     site = NbdevSite(project, quiet=True)

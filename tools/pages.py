@@ -1,13 +1,38 @@
-"Pages that are made from the others while the site is built: a gallery of all pictures, and an entry per public name."
+"Pages that are made while the site is built: a gallery of all pictures, and the reference, one page per public name."
 import base64, io, json, re
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import autobuild
 from autobuild._modidx import d
-from readme import directive, join, root
+from entries import bare, call, row, summary, tables
+from readme import join, root
 
 shown_elsewhere = re.compile(r'^#\s*\|\s*(export|include:\s*false|default_exp)|nbdev_export', re.M)
 alt_text = re.compile(r'^#\s*\|\s*fig-alt:\s*"?(.+?)"?\s*$', re.M)
+
+# What one wants to do -> names
+purposes = {
+    'Describe what can be built':
+        'Space Space.from_json Space.size Space.sample Architecture Architecture.parse Quantity',
+    'Bring labels': 'read_data LabelledData LabelledData.sample LabelledData.target datasets load_dataset',
+    'Read networks that have no space': 'Architecture.from_torch Architecture.from_onnx operation_space',
+    'Measure': 'Space.design measure',
+    'Learn, and see how far to trust it': """AutoBuild AutoBuild.fit AutoBuild.evaluate AutoBuild.diagnose
+        AutoBuild.enough AutoBuild.predict AutoBuild.members AutoBuild.rank""",
+    'See what matters': """AutoBuild.effects AutoBuild.explained AutoBuild.explain AutoBuild.feature_importance
+        AutoBuild.modules AutoBuild.module_scores AutoBuild.node_importance AutoBuild.block_profile AutoBuild.mine
+        AutoBuild.fidelity""",
+    'Build': 'AutoBuild.construct AutoBuild.construct_front AutoBuild.equations AutoBuild.reduced_space',
+    'Go on measuring': 'improve AutoBuild.ask AutoBuild.tell',
+    'Make a trained network smaller': 'compression_space replace_one',
+    'Draw': """plot_effects plot_features plot_pairs plot_explanation plot_architecture plot_predictions plot_built
+        plot_shift report plot_graph graph_html""",
+    'Keep': 'AutoBuild.save AutoBuild.load LabelledData.to_csv LabelledData.to_jsonl Space.to_json',
+    'Extend': 'readouts register_dataset AutoBuild.predictor AutoBuild.space',
+    'When something is refused': """SpaceError DataError DatasetError TargetError StoreError NetworkError
+        AutoBuildWarning MeasureWarning"""}
 
 def front(title, about): return f'---\ntitle: {title}\n---\n\n> {about}\n\n'
 
@@ -47,57 +72,109 @@ def gallery(staged):
     about = 'All pictures of these pages; each leads to the page that explains it and has the code that draws it'
     (staged/'gallery.md').write_text(front('Gallery', about)+'\n'.join(parts), encoding='utf-8')
 
-def addresses():
-    "Where the site explains each name: `AutoBuild.fit` -> estimator.html#autobuild.fit"
+@lru_cache
+def places():
+    "Name -> (where the site explains it, its module): `AutoBuild.fit` -> (estimator.html#autobuild.fit, ...)"
     pairs = ((module, name, url) for module,names in d['syms'].items() for name,(url,_) in names.items())
-    return {name.removeprefix(f'{module}.'): url for module,name,url in pairs}
+    return {name.removeprefix(f'{module}.'): (url, module) for module,name,url in pairs}
 
-def methods(name, kind, where):
-    "A table of the public methods of a class that have an entry"
-    rows = []
-    for attribute,value in sorted(vars(kind).items()):
-        url, value = where.get(f'{name}.{attribute}'), getattr(value, '__func__', getattr(value, 'fget', None) or value)
-        if attribute[0]=='_' or not url or not value.__doc__: continue
-        about = value.__doc__.strip().splitlines()[0].replace('|', r'\|')
-        rows.append(f'| [{attribute}]({url}) | {about} |')
-    return '\n'.join(['', '| method | what it does |', '|---|---|', *rows, '']) if rows else ''
+@lru_cache
+def examples():
+    "Name -> its example, which tests/test_site.py runs"
+    parts = re.split(r'^#%% (\w+)$', (root/'tools/examples.py').read_text(encoding='utf-8'), flags=re.M)[1:]
+    return dict(zip(parts[::2], map(str.strip, parts[1::2])))
 
-def code_cells():
-    "(file, title, code) of the cells that pages show and that no module holds"
+@lru_cache
+def shown_code():
+    "(file, title, code of the cells that it shows and that no module holds) of each notebook"
+    found = []
     for source in sorted((root/'nbs').glob('*.ipynb')):
         notebook = json.loads(source.read_text(encoding='utf-8'))
-        for cell in notebook['cells']:
-            code = join(cell['source'])
-            if cell['cell_type']=='code' and not shown_elsewhere.search(code):
-                yield source.name, title_of(notebook), directive.sub('', code).strip()
+        code = [join(o['source']) for o in notebook['cells'] if o['cell_type']=='code']
+        found.append((source.name, title_of(notebook), '\n'.join(o for o in code if not shown_elsewhere.search(o))))
+    return found
 
-def example(name, cells):
-    "A short cell that calls a name, and the pages that do"
+def users(name):
+    "Links to the pages that use a name"
     calls = re.compile(rf'(?<![\w.]){name}(\(|\.[a-z_]+\(|\[)')
-    found = [(file, title, code) for file,title,code in cells if calls.search(code)]
-    plain = [o for o in found if not re.search(r'assert|test_|def |class ', o[2]) and o[2].count('\n')<8]
-    links = dict((file, f'[{title}]({file})') for file,title,_ in found)
-    if not found: return ''
-    pages = f'Used on: {", ".join(list(links.values())[:8])}\n'
-    if not plain: return pages
-    file, title, code = min(plain, key=lambda o: abs(len(o[2])-160))
-    return f'For example, on the page [{title}]({file}):\n\n```python\n{code}\n```\n\n{pages}'
+    return ', '.join([f'[{title}]({file})' for file,title,code in shown_code() if calls.search(code)][:8])
 
-def names(staged, entry):
-    "Write `names.md`: an entry per public name, with what leads on; `entry` gives a name's signature"
-    where, parts, cells = addresses(), [], list(code_cells())
-    for name in sorted(set(autobuild.__all__)-{'__version__'}, key=str.lower):
-        value, home = getattr(autobuild, name), where.get(name)
-        parts.append(f'## {name}\n')
-        if callable(value):
-            parts.append(f'{value.__doc__.strip().splitlines()[0]}.\n')
-            parts.append(f'```python\nfrom autobuild import {name}\n\n{entry(value).signature()}\n```\n')
-        else: parts.append(f'A table, `{", ".join(map(str, value))}`: `from autobuild import {name}`.\n')
-        if isinstance(value, type): parts.append(methods(name, value, where))
-        home = home or f'{getattr(value, "__name__", name).split(".")[-1]}.html'
-        parts += [example(name, cells), f'See also: [how it works]({home})\n']
-    about = 'What `from autobuild import ...` gives: signature, parameters, methods, and where each is explained'
-    (staged/'names.md').write_text(front('Public names', about)+'\n'.join(parts), encoding='utf-8')
+def home(name):
+    "The module to import a name from"
+    return 'autobuild' if name in autobuild.__all__ else places()[name][1]
+
+def symbol_of(name):
+    "What a name stands for; a method as its class gives it, a property as it is"
+    kind, _, last = name.rpartition('.')
+    if not kind: return getattr(import_module(home(last)), last)
+    found = vars(symbol_of(kind))[last]
+    return found if isinstance(found, property) else getattr(symbol_of(kind), last)
+
+@lru_cache
+def titles():
+    "Page of the site -> title, of the pages that are notebooks"
+    return {re.sub(r'^\d+_|[.]ipynb$', '', file)+'.html': title for file,title,_ in shown_code()}
+
+def explained(name):
+    "A link to the entry of a name, on the page that explains it"
+    url = places()[name][0] if name in places() else f'{name}.html'
+    return f"[{titles()[url.partition('#')[0]]}]({url})"
+
+def methods(name):
+    "A section per public method of a class: how to call it, its parameters, what comes out, where it is explained"
+    parts = []
+    for attribute in sorted(vars(symbol_of(name))):
+        method = f'{name}.{attribute}'
+        if attribute[0]=='_' or method not in places() or not bare(symbol_of(method)).__doc__: continue
+        symbol = symbol_of(method)
+        code = '' if isinstance(symbol, property) else f'```python\n{call(attribute, symbol)}\n```'
+        parts += [f'### {attribute}', f'{summary(symbol)[0]}. Examples: {explained(method)}.', code, tables(symbol)]
+    return ['## Methods and properties', *parts] if parts else []
+
+def reference(name, related):
+    "The page of one public name"
+    value, code = symbol_of(name), f'from {home(name)} import {name}'
+    if callable(value): about, code = summary(value)[0], f'{code}\n\n{call(name, value)}'
+    else: about = f'A dictionary; its keys are {", ".join(map(str, value))}'
+    parts = [f'```python\n{code}\n```', tables(value) if callable(value) else '']
+    parts += ['## Example', f'```python\n{examples()[name]}\n```']
+    if isinstance(value, type): parts += methods(name)
+    others = [f'[{o}]({address(o)})' for o in related if o!=name]
+    lines = [f'Explained on: {explained(name)}', 'Related: '+', '.join(others), f'Used on: {users(name)}',
+             'All names: [by purpose](names.md)']
+    parts += ['## See also', '\n'.join(f'- {line}' for line in lines if not line.endswith(': '))]
+    return front(name, about)+'\n\n'.join(filter(None, parts))+'\n'
+
+def has_page(name):
+    "Whether a name has a page of its own: a method stands on that of its class, and an error needs none"
+    return '.' not in name and not re.search('(Error|Warning)$', name)
+
+def address(name):
+    "Where the reference has a name"
+    kind, _, method = name.rpartition('.')
+    if kind: return f'reference_{kind}.md#{method}'
+    return f'reference_{name}.md' if has_page(name) else places()[name][0]
+
+def without_purpose():
+    "Public names, and public methods of `AutoBuild`, that no purpose lists"
+    driven = {f'AutoBuild.{o}' for o in vars(autobuild.AutoBuild) if o[0]!='_'} & set(places())
+    return sorted({*autobuild.__all__, *driven}-{'__version__', *' '.join(purposes.values()).split()})
+
+def names(staged):
+    "Write `names.md`, the public names by purpose, and a page for each"
+    if missing := without_purpose(): raise ValueError(f"`purposes` in tools/pages.py lacks {', '.join(missing)}")
+    parts = []
+    for purpose,group in purposes.items():
+        parts += [f'## {purpose}\n', row('name', 'what it is'), '|---|---|']
+        for name in group.split():
+            value = symbol_of(name)
+            about = 'The read-outs by name' if isinstance(value, dict) else summary(value)[0]
+            parts.append(row(f'[`{name}`]({address(name)})', about))
+            if has_page(name):
+                (staged/address(name)).write_text(reference(name, group.split()), encoding='utf-8')
+        parts.append('')
+    about = 'What the package gives, by what you want to do; each name leads to its parameters, an example, its methods'
+    (staged/'names.md').write_text(front('Names by purpose', about)+'\n'.join(parts), encoding='utf-8')
 
 def sidebar(staged):
     "Enter the pages in the staged sidebar"
@@ -109,9 +186,9 @@ def sidebar(staged):
         text = text.replace(after, added)
     path.write_text(text, encoding='utf-8')
 
-def write(staged, entry):
+def write(staged):
     "All pages that are made, in the folder that nbdev prepared"
     staged = Path(staged)
     gallery(staged)
-    names(staged, entry)
+    names(staged)
     sidebar(staged)
