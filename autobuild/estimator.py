@@ -95,7 +95,8 @@ def _ends(bounds, labels, target):
     "Bounds, infinite where there is none; raises DataError where labels pass them"
     ends = [end if bound is None else float(bound) for bound,end in zip(bounds, (-math.inf, math.inf))]
     for label in (labels.min(), labels.max()):
-        if not ends[0]<=label<=ends[1]: raise DataError(f"target {target}: label {label:g} is not within bounds {bounds}")
+        if not ends[0]<=label<=ends[1]:
+            raise DataError(f"target {target}: label {label:g} is not within bounds {bounds}")
     return tuple(ends)
 
 # %% ../nbs/90_estimator.ipynb #c790d5ee

@@ -75,6 +75,7 @@ def unwarp(self:Warp,
     down = _bent((self.bottom-scaled).clamp(min=0)*below, self.low-self.floor)
     return (inner+up-down)*self.std+self.mean
 
+# %% ../nbs/55_warping.ipynb #92103d93
 def _bent(step, room):
     "A step beyond the labels, bent so that it stays within what room there is"
     if math.isinf(room): return step
