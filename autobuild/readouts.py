@@ -338,10 +338,10 @@ def fit_predictor(
     "Train an ensemble; raises ValueError if the training diverges"
     labels, rows = np.asarray(labels, float), folds(len(archs), ensemble, seed)
     warp = _label_scale(labels, recipe, bounds)
-    scaled, terms = warp.warp(labels), Terms(encoder)
-    net, batch = new_network(encoder, ensemble, width, hops, seed), encoder(archs)
+    scaled, batch, net = warp.warp(labels), encoder(archs), new_network(encoder, ensemble, width, hops, seed)
     train_network(net, batch, scaled, rows, recipe, seed, progress)
-    alone = Predictor(net, Shift.fit(net, batch, archs, labels), warp, encoder, terms, {}, dict(graph=1.), np.empty(0), readout)
+    shift = Shift.fit(net, batch, archs, labels)
+    alone = Predictor(net, shift, warp, encoder, Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
     if not torch.isfinite(alone.read_batch(batch).y).all(): raise _diverged(recipe, labels)
     predictor, unseen = _with_parts(alone, batch, scaled, rows, weights, seed)
     return predictor, held_out(predictor, unseen, labels, rows, quantities)
