@@ -20,7 +20,7 @@ from .data import Quantity
 from .fronts import simplex
 from .search import Search
 from .spaces import Architecture, Candidates, Space
-from .targets import Condition
+from .targets import Condition, Expression
 
 # %% ../nbs/86_builder.ipynb #51afbb01
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Column:
     values:Callable # A list of architectures -> (n,) numbers
     modules:Callable|None=None # (stage, contexts) -> (modules,) means over these; None computes them from `values`
     alone:bool=False # Whether modules were valued on their own, so that no shared feature is counted twice
+    equation:Expression|None=None # Over other columns, where `values` computes one
 
 class Finder:
     "Finds networks of one space by what columns say of whole networks; its stages may be of any size"
@@ -248,9 +249,12 @@ def _known_mean(found):
 @patch
 def _in_contexts(self:Builder, name, stage, guides):
     "The mean of a column over the contexts, or over two that stand for all, with each module of a stage in place"
-    modules, some = self.columns[name].modules, self.contexts
-    if len(self.space.modules[stage-1])>=2000 and (guides or not modules): some = some[:2]
-    if modules: mean = modules(stage, some)
+    if self.exact(name): return self._with_tables(name, stage)
+    column, some = self.columns[name], self.contexts
+    if column.equation: # f(mean of its columns), which is the mean of f where f is linear
+        return column.equation({other: self._in_contexts(other, stage, guides) for other in column.equation.columns})
+    if len(self.space.modules[stage-1])>=2000 and (guides or not column.modules): some = some[:2]
+    if column.modules: mean = column.modules(stage, some)
     else: mean = _known_mean([self._with_each_module(name, stage, context) for context in some])
     if some is self.contexts: return mean
     return mean+self.values(name, self.contexts).mean()-self.values(name, some).mean()
@@ -291,9 +295,7 @@ def scores(self:Builder,
 @patch
 def _stage_values(self:Builder, name, guides):
     "One array of module values per stage"
-    stages = range(1, len(self.space.stages)+1)
-    if self.exact(name): found = [self._with_tables(name, stage) for stage in stages]
-    else: found = [self._in_contexts(name, stage, guides) for stage in stages]
+    found = [self._in_contexts(name, stage, guides) for stage in range(1, len(self.space.stages)+1)]
     return self._shared_once(name, found)
 
 # %% ../nbs/86_builder.ipynb #d840c900

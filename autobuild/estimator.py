@@ -6,7 +6,7 @@
 __all__ = ['most_modules', 'most_joined', 'AutoBuildWarning', 'AutoBuild']
 
 # %% ../nbs/90_estimator.ipynb #9157fec1
-import math, random, warnings
+import math, random, sys, warnings
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import partial
@@ -26,6 +26,7 @@ from .datasets import dataset_registry
 from .design import near_budget
 from .effects import fit_effects, presence_table
 from .encoding import Encoder
+from .equations import check_column, check_preferences, find_equations, read_objectives
 from .fidelity import fidelity, measured_drops, swap_scores
 from .forest import Forest
 from .fronts import on_front
@@ -33,7 +34,7 @@ from .graphs.graph_spaces import GraphSpace
 from .importance import block_profile, feature_scores, module_scores, node_scores, score_parts, standalone
 from .mining import mine_modules
 from .normalization import Shift, label_moments
-from .polynomial import Polynomial, Terms
+from .polynomial import Polynomial, Terms, fit_polynomial
 from .readouts import Predictor, fit_predictor, new_network, part_names, readouts
 from .search import Search
 from .spaces import Architecture, Space, SpaceError, short_count
@@ -544,19 +545,28 @@ def _in_order(scores, top):
 # %% ../nbs/90_estimator.ipynb #4136dfea
 class _Columns:
     "What may be asked for by name: quantities, features, the prediction, and labelled columns by ensembles of theirs"
-    def __init__(self, ab): self.ab = ab
+    def __init__(self, ab, equation=None): self.ab, self.equation, self.progress = ab, equation, False
 
     def __getitem__(self, name):
         ab = self.ab
+        if name=='predicted' and self.equation: return self._of_equation()
         if name in ab.train.quantities: return Column(ab.train.quantities[name])
         if name not in ('predicted', *ab.train.metrics) and (place := ab.space.reference(name)):
             return Column(partial(ab.space.feature_values, place))
         model = ab if name in ('predicted', str(ab.target)) else ab._model_of(name)
         def modules(stage, contexts):
             known = contexts is ab.contexts or (stage, model.readout) in model._scores
-            if known: return model.module_scores(stage).mean(0)
+            if known: return model._scored(stage, model.readout, self.progress).mean(0)
             return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
         return Column(model.predictor.predict, modules, model.readout in standalone)
+
+    def _of_equation(self):
+        "What an equation over the other columns says; nothing where it has no value, as a logarithm of 0 has none"
+        columns = {name: self[name] for name in self.equation.columns}
+        def values(archs):
+            found = self.equation({name: column.values(archs) for name,column in columns.items()})
+            return np.where(np.isfinite(found), found, np.nan)
+        return Column(values, alone=self.ab.readout in standalone, equation=self.equation)
 
 # %% ../nbs/90_estimator.ipynb #a72dde63
 @patch
@@ -582,7 +592,7 @@ def _settings(self:AutoBuild):
                 width=self.width, hops=self.hops, weights=self.weights, **asdict(self.recipe))
 
 @patch
-def _model_of(self:AutoBuild, name):
+def _model_of(self:AutoBuild, name, progress=False):
     "The AutoBuild of another column of the training table; fitted when it is first asked for"
     if name not in self._others:
         self._check_given(name)
@@ -591,7 +601,8 @@ def _model_of(self:AutoBuild, name):
                               f"labelled columns {self.train.metrics}, and 'predicted'")
         target = name if name.isidentifier() else f'`{name}`'
         other = AutoBuild(target, **self._settings()|dict(device=self.device))
-        other._train(self.train, progress=False) # Nobody would read its diagnosis
+        if progress and sys.stderr.isatty(): tqdm.write(f'first, a model of {name}:', sys.stderr)
+        other._train(self.train, progress) # Nobody would read its diagnosis
         self._others[name] = other
     return self._others[name]
 
@@ -599,16 +610,17 @@ def _model_of(self:AutoBuild, name):
 most_joined = 50_000 # Modules of all stages together that are scored before networks are built of them
 
 @patch
-def _builder(self:AutoBuild, progress, most=most_joined):
+def _builder(self:AutoBuild, progress, most=most_joined, equation=None):
     "A builder of this model's columns, with all modules scored; a finder where these are more than `most`"
     stages = [self._stage(stage) for stage in range(1, len(self.space.stages)+1)]
     listed = sum(stage.size() for stage in self.space.stages)<=most
     for stage in stages if listed else []: self._scored(stage, self.readout, progress)
-    key = self.readout, listed
+    key = self.readout, listed, equation
     if key not in self._builders:
-        columns = _Columns(self)
+        columns = _Columns(self, equation)
         if listed: self._builders[key] = Builder(self.space, self.contexts, columns, self.seed)
         else: self._builders[key] = Finder(self.space, columns, self.seed)
+    self._builders[key].columns.progress = progress
     return self._builders[key]
 
 # %% ../nbs/90_estimator.ipynb #16c90f3b
@@ -642,17 +654,25 @@ def _margins(self:AutoBuild, condition, sure):
 
 # %% ../nbs/90_estimator.ipynb #18aa18b6
 @patch
-def _demand(self:AutoBuild, where, sure):
+def _demand(self:AutoBuild, where, sure, progress):
     "(what networks have to meet, steps as `_margins` gives them, sentences); None where there is no condition"
     sure = None if sure is None else check_number('sure', sure, .5, .999)
     if where is None: return None, {}, []
     condition = self._condition(where)
+    self._fit_models(condition.columns, progress)
     steps, said = self._margins(condition, sure)
     def drawn_in(name, op, number):
         if (name, op) not in steps: return op, number
         return op, float(_moved(self._predictor_of(name), number, -steps[name, op]))
     limits = {name: [drawn_in(name, *limit) for limit in stated] for name,stated in condition.limits.items()}
     return Demand(condition, limits), steps, said
+
+@patch
+def _fit_models(self:AutoBuild, names, progress):
+    "Fit the models of those columns that are predicted by one of their own, with a bar for each"
+    known = [*self.train.quantities, 'predicted', str(self.target)]
+    for name in names:
+        if name in self.train.metrics and name not in known: self._model_of(name, progress)
 
 @patch
 def _predictor_of(self:AutoBuild, name):
@@ -664,12 +684,13 @@ def _predictor_of(self:AutoBuild, name):
 def _built_table(self:AutoBuild, finder, archs, condition, steps):
     "What is known of built networks: score, prediction, quantities, columns of the condition, and bounds of these"
     asked = condition.columns if condition else []
-    names = [*self.train.quantities, *(name for name in asked if name not in ('predicted', str(self.target)))]
+    shown = [name for name in asked if name not in ('predicted', str(self.target))]
+    names = [*self.train.quantities, *shown, *(finder.columns.equation.columns if finder.columns.equation else [])]
     table = dict(score=finder.estimated('predicted', archs)) if isinstance(finder, Builder) else {}
-    table['predicted'] = self.predictor.predict(archs)
+    table['predicted'] = finder.values('predicted', archs)
     table |= {name: finder.values(name, archs) for name in dict.fromkeys(names)}
     for (name,_),step in steps.items():
-        values = table['predicted'] if name==str(self.target) else table[name]
+        values = table[name] if name in table else table['predicted']
         table.setdefault(f'{name}_sure', _moved(self._predictor_of(name), values, step))
     return pd.DataFrame(table)
 
@@ -732,15 +753,30 @@ def _unlike(self:AutoBuild, archs):
 def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
     "(networks that meet a condition, how many were looked at, the search or None)"
     nets, looked, known = [], 0, self._distinct_archs
+    best = () if finder.columns.equation else (str(self.target),)
     if isinstance(finder, Builder):
         numbers, few = finder.numbers_of(known), tries if pool==n else min(tries, 10*pool)
-        found, _, looked = finder.best('predicted', pool, condition, numbers, few, skip=(str(self.target),))
+        found, _, looked = finder.best('predicted', pool, condition, numbers, few, skip=best)
         nets = list(found)
         if pool==n and len(nets)==n: return nets, looked, None # Asked for what module scores alone give
     search = self._run(finder.search('predicted', n, condition, [*nets, *known], known, tries), progress)
     found = search.found()
     nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
     return list(dict.fromkeys(nets)), looked+len(search.pool.archs), search
+
+# %% ../nbs/90_estimator.ipynb #9c83981a
+@patch
+def _equation(self:AutoBuild, target, progress):
+    "The checked equation to build for, with models of its columns; None where it is the target of the fit"
+    self.predictor # Raises where there is no fit yet
+    equation = self.target if target is None else Expression(target)
+    if equation==self.target: return None
+    for name in equation.columns:
+        self._check_given(name)
+        check_column(name, list(dict.fromkeys([*self.train.quantities, *self.train.metrics])), 'target')
+    self.train.target(equation) # Raises where a labelled network has no value
+    self._fit_models(equation.columns, progress)
+    return equation
 
 # %% ../nbs/90_estimator.ipynb #898a719b
 @patch
@@ -751,13 +787,15 @@ def construct(self:AutoBuild,
     tries:int=20_000, # The most networks looked at; a warning says when fewer than `n` satisfy `where`
     progress:bool=True, # Show a progress bar while modules are scored, where stderr is a terminal
     sure:float|None=None, # How surely true values keep limits on predicted columns; None: .9 if labels allow it
+    target:str|None=None, # An equation over labelled columns and quantities to build for; None: the fit's target
 ) -> LabelledData: # Without labels: architecture, score (where stages are listed), predicted, quantities, bounds
     "Build networks of high prediction that meet a condition, best first; raises ValueError if none satisfies `where`"
     n = check_number('n', n, 1, 1e6, whole=True)
     tries = check_number('tries', tries, 1, 1e9, whole=True)
     pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
-    condition, steps, said = self._demand(where, sure)
-    finder = self._builder(progress)
+    equation = self._equation(target, progress)
+    condition, steps, said = self._demand(where, sure, progress)
+    finder = self._builder(progress, equation=equation)
     nets, looked, search = self._candidates(finder, n, pool, condition, tries, progress)
     if not nets: raise ValueError(self._none_found(where, looked, finder, search, condition))
     table = self._built_table(finder, nets, condition, steps)
@@ -806,7 +844,8 @@ def construct_front(self:AutoBuild,
                           f"not {objectives!r}")
     check_number('weights', weights, 1, 1e5, whole=True)
     check_number('each', each, 1, 1e5, whole=True)
-    condition, _, said = self._demand(where, sure)
+    self._fit_models(_names(objectives), progress)
+    condition, _, said = self._demand(where, sure, progress)
     finder, known = self._builder(progress), self._distinct_archs
     objectives, spreads = self._objectives(objectives)
     start = finder.front(objectives, spreads, weights, each) if isinstance(finder, Builder) else []
@@ -850,9 +889,6 @@ def reduced_space(self:AutoBuild,
     return pd.DataFrame(rows)
 
 # %% ../nbs/90_estimator.ipynb #e9000002
-from .equations import check_preferences, find_equations, read_objectives
-from .polynomial import fit_polynomial
-
 @patch
 def _quick_model(self:AutoBuild, name):
     "(labels, held-out predictions of the distinct training networks, a function of networks) of one column"
@@ -899,19 +935,21 @@ def equations(self:AutoBuild,
     budget:str|None=None, # Limits such as `latency < 20`; what lies beyond counts nothing
     prefer:list|None=None, # Pairs of architectures, the one you would rather have first
     over:LabelledData|list|None=None, # Networks to pick from; None draws 2,000 of the space
+    progress:bool=True, # Show progress bars, where stderr is a terminal
 ) -> pd.DataFrame: # equation, weight, (low, high) of each objective, hypervolume, adds, held_out; attrs: text
     "Target equations whose picks complement each other (see [Equations](83_equations.ipynb)); raises ValueError"
     self.predictor # Raises where there is no fit yet
     n, each = check_number('n', n, 1, 100, whole=True), check_number('each', each, 1, 1000, whole=True)
     names = list(read_objectives(objectives, list(dict.fromkeys([*self.train.quantities, *self.train.metrics]))))
     answers = None if prefer is None else self._answers(prefer)
-    models = {name: self._quick_model(name) for name in names}
+    hidden = None if progress else True
+    models = {name: self._quick_model(name) for name in tqdm(names, 'models', leave=False, delay=2, disable=hidden)}
     labels, held_out = (pd.DataFrame({name: model[i] for name,model in models.items()}) for i in (0, 1))
     def predicted(archs): return pd.DataFrame({name: model[2](archs) for name,model in models.items()}, dtype=float)
     archs = self._to_pick_from(over)
     prefer = answers and tuple(map(predicted, map(list, answers)))
     pool = None if archs is None else predicted(archs)
-    return find_equations(labels, held_out, pool, objectives, n, each, rate, budget, prefer, self.seed)
+    return find_equations(labels, held_out, pool, objectives, n, each, rate, budget, prefer, self.seed, progress)
 
 # %% ../nbs/90_estimator.ipynb #5d7e2f61
 @patch

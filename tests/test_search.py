@@ -9,7 +9,7 @@ from autobuild.builder import Column, Demand, Finder
 from autobuild.estimator import _margin, _moved
 from autobuild.fronts import hypervolume
 from autobuild.search import Search
-from autobuild.targets import Condition
+from autobuild.targets import Condition, Expression
 from doors import enter, odd
 
 pytestmark = pytest.mark.filterwarnings('ignore::autobuild.estimator.AutoBuildWarning')
@@ -122,6 +122,33 @@ def test_front_without_list(long_model):
     built = long_model.construct_front(['points', '-params'], weights=4, each=10, where='params < 3000', progress=False)
     assert (built.table['params']<3000).all() and built.table.front.sum()>10
     assert len(long_model.reduced_space(top=3, weights=2))<=6
+
+@pytest.mark.parametrize('target', ['accuracy - latency', 'accuracy/params', '-latency', 'accuracy - log(latency)'])
+def test_equation(small_model, target):
+    "The best of all networks by an equation over predicted and computed columns"
+    every = [arch for arch in everything(small_model.space) if arch not in set(small_model.train.archs)]
+    columns = dict(accuracy=small_model.predict(every), latency=small_model._model_of('latency').predict(every),
+                   params=params(every))
+    values = Expression(target)(columns)
+    kept = Condition('params < 200')(columns)
+    built = small_model.construct(3, 'params < 200', target=target, progress=False).table
+    assert built.predicted.max()==pytest.approx(np.nanmax(values[kept]), abs=1e-6)
+    np.testing.assert_allclose(built.predicted, Expression(target)(built), rtol=1e-6)
+
+def test_equation_without_list(long_model):
+    "An equation leads a search as well, and is not what the fit was for"
+    small, large = (long_model.construct(3, target=target, tries=2000, progress=False).table['params'].mean()
+                    for target in ('points - params/10', 'points + params/10'))
+    assert small<large
+    assert long_model.construct(2, target='points', tries=2000, progress=False).archs==\
+        long_model.construct(2, tries=2000, progress=False).archs
+    for target,why in (('points - parms', "did you mean 'params'"), ('', 'empty'), ('predicted', 'no column')):
+        with pytest.raises(ValueError, match=why): long_model.construct(1, target=target)
+
+@given(odd)
+@settings(max_examples=20)
+def test_odd_target(small_model, value):
+    enter('construct(target)', lambda: small_model.construct(1, target=value, tries=500))
 
 @given(odd)
 @settings(max_examples=40)
