@@ -116,12 +116,12 @@ def _values_of_drawn(self:Finder, name): return self.values(name, self.drawn())
 class Demand:
     "A condition, and limits that are at least as strict as those that it states"
     condition:Condition # What is stated
-    limits:dict # Column -> list of ('<' or '>', number), as `Condition.limits` has them
+    limits:dict # Column -> list of ('<' or '>', number), as `Condition.limits` has them; also of other columns
 
     @property
     def columns(self) -> list: # Names
         "The columns that it takes to know whether the demand is met"
-        return self.condition.columns
+        return list(dict.fromkeys([*self.condition.columns, *self.limits]))
 
     @property
     def parts(self) -> list: # `Condition`s

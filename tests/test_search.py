@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from autobuild import AutoBuild, LabelledData, Quantity, Space
 from autobuild.builder import Column, Demand, Finder
-from autobuild.estimator import _margin, _moved
+from autobuild.estimator import _Margin, _moved
 from autobuild.fronts import hypervolume
 from autobuild.search import Search
 from autobuild.targets import Condition, Expression
@@ -76,8 +76,10 @@ def test_several_budgets(small_model):
 def test_sure(small_model, small_data):
     "The bound lies above the prediction, keeps the limit, and is the wider the surer"
     predictor = small_model._model_of('latency').predictor
-    steps = [_margin(predictor, sure) for sure in (.5, .7, .9)]
-    assert steps[0]==0<steps[1]<steps[2]
+    margins = [_Margin(predictor, sure) for sure in (.5, .6, .8)]
+    assert margins[0].reach==0<margins[1].reach<margins[2].reach
+    steps = margins[2].steps(small_data.archs)
+    assert steps.min()>=margins[2].reach # Never less than what held-out networks need
     values = np.array(small_data.table.latency)
     np.testing.assert_allclose(_moved(predictor, values, 0.), values, rtol=1e-4, atol=1e-4)
     limit = float(np.quantile(values, .6))
