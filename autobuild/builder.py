@@ -201,7 +201,14 @@ def search(self:Finder,
         return np.stack([sign*self.recalled(name, archs) for sign,name in map(_named, names)], 1)
     limits = None if condition is None else partial(self.violations, condition)
     begin = [*start, *self.drawn(min(1000, max(1, most//4)))]
-    return Search(self.space, values, begin, limits, n, known, self.seed, most)
+    return Search(self.space, values, begin, limits, n, known, self.seed, most, fixed=self._fixed(condition))
+
+@patch
+def _fixed(self:Finder, condition):
+    "{place: value} of the continuous features that a condition states the value of"
+    stated = condition.limits.items() if condition else ()
+    return {self.space.reference(name): number for name,limits in stated for op,number in limits
+            if op=='=' and name.partition('[')[0] in self.space.continuous}
 
 # %% ../nbs/86_builder.ipynb #c7053f62
 @patch

@@ -557,7 +557,8 @@ def _bounded_column(name):
 
 class _Columns:
     "What may be asked for by name: quantities, features, the prediction, and labelled columns by ensembles of theirs"
-    def __init__(self, ab, equation=None): self.ab, self.equation, self.progress = ab, equation, False
+    def __init__(self, ab, equation=None):
+        self.ab, self.equation, self.progress, self._last, self._margins = ab, equation, False, {}, {}
 
     def __getitem__(self, name):
         ab = self.ab
@@ -571,12 +572,20 @@ class _Columns:
             known = contexts is ab.contexts or (stage, model.readout) in model._scores
             if known: return model._scored(stage, model.readout, self.progress).mean(0)
             return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
-        return Column(model.predictor.predict, modules, model.readout in standalone)
+        return Column(partial(self._predicted, model), modules, model.readout in standalone)
+
+    def _predicted(self, model, archs):
+        "Predictions; the last are kept, since a limit asks for them and then for their bound"
+        asked, values = self._last.get(model.predictor, (None, None))
+        if asked is archs or isinstance(archs, list) and asked==archs: return values
+        self._last[model.predictor] = archs, model.predictor.predict(archs)
+        return self._last[model.predictor][1]
 
     def _of_bound(self, name):
         "What the truth of another column stays below, or above; `name` as `_bound_name` writes it"
         column, sure = _bounded_column(name)
-        predicted, margin = self[column], self.ab._margin(column, sure)
+        if name not in self._margins: self._margins[name] = self.ab._margin(column, sure)
+        predicted, margin = self[column], self._margins[name]
         def values(archs): return margin.bound(archs, predicted.values(archs), name[0])
         return Column(values, predicted.modules, predicted.alone)
 
@@ -659,7 +668,7 @@ def _usual_doubt(polynomial):
     left_out = 1/inverse.square().sum(0)-noise # Rasmussen and Williams 2006, equation 5.12
     return float(left_out.clamp(min=0).mean())
 
-# %% ../nbs/90_estimator.ipynb #7d8c815a
+# %% ../nbs/90_estimator.ipynb #613a4c91
 flattered = 5 # A network that is built counts as the most flattered of so many
 
 class _Margin:
@@ -746,6 +755,10 @@ def _built_table(self:AutoBuild, finder, archs, condition, bounds):
     return pd.DataFrame(table)
 
 # %% ../nbs/90_estimator.ipynb #484a8fac
+def _said_of_bound(name, value):
+    "A bound in words"
+    return f"{_bounded_column(name)[0]} {'below' if name[0]=='<' else 'above'} {value:.4g}"
+
 @patch
 def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     "Why nothing was built"
@@ -756,8 +769,10 @@ def _none_found(self:AutoBuild, where, looked, finder, search, condition):
     limits = [(name, op) for name,stated in condition.condition.limits.items() for op,_ in stated]
     if not limits or not nearest: return f"{said}; ask for less"
     values = {name: finder.values(name, nearest)[0] for name,_ in limits}
-    if condition.limits!=condition.condition.limits: said += ' (sure=.5 takes predictions as they are)'
     shown = ', '.join(f'{name} {value:.4g}' for name,value in values.items())
+    bounds = [name for name in condition.limits if name[0] in _sides]
+    surely = ', '.join(_said_of_bound(name, finder.values(name, nearest)[0]) for name in bounds)
+    if bounds: said += f' (sure=.5 takes predictions as they are; of the nearest, {surely} is sure)'
     if len(limits)>1: return f"{said}; the nearest has {shown}"
     [(name, op)] = limits
     kind = {'<': 'least', '>': 'largest', '=': 'nearest'}[op]
@@ -775,9 +790,9 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     "A sentence if the ensemble itself prefers random networks"
     values = {name: finder.drawn_values(name) for name in ('predicted', *(condition.columns if condition else ()))}
     kept = condition(values) if condition else slice(None)
-    if not len(values['predicted'][kept]): return []
-    ours, theirs = built.table.predicted.mean(), values['predicted'][kept].mean()
-    if ours>=theirs: return []
+    if not np.isfinite(values['predicted'][kept]).any(): return []
+    ours, theirs = built.table.predicted.mean(), np.nanmean(values['predicted'][kept]) # An equation may have no value
+    if not ours<theirs: return []
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
@@ -816,7 +831,7 @@ def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
     nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
     return list(dict.fromkeys(nets)), looked+len(search.pool.archs), search
 
-# %% ../nbs/90_estimator.ipynb #f74f3c04
+# %% ../nbs/90_estimator.ipynb #315c2745
 @patch
 def _equation(self:AutoBuild, target, progress):
     "The checked equation to build for, with models of its columns; None where it is the target of the fit"
