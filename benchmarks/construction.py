@@ -20,7 +20,7 @@ import numpy as np, pandas as pd, torch
 
 import baselines, logs
 from autobuild import AutoBuild, LabelledData, Space, load_dataset
-from autobuild.costs import attention_parameters, feed_forward_parameters
+from autobuild.costs import feed_forward_parameters
 from autobuild.fronts import hypervolume
 
 table = Path(__file__).parent/'results/construction.csv'
@@ -148,7 +148,8 @@ def fronts(draws=2, calls=500_000):
         ab = fitted(data, target, draw, ensemble=3)
         for other in columns:
             if other not in (target, *data.quantities): ab._model_of(other)
-        labels = pd.DataFrame({o: data.table[o] if o in data.table else data.quantities[o](data.archs) for o in columns})
+        labels = pd.DataFrame({o: data.quantities[o](data.archs) if o in data.quantities else data.table[o]
+                               for o in columns})
         corner = {o: labels[o].max() if f'-{o}' in objectives else labels[o].min() for o in columns}
         def volume(larger):
             signed = {o: -column if f'-{o}' in objectives else column for o,column in zip(columns, larger.T)}
@@ -270,10 +271,10 @@ def plain_features(name, archs):
     if name!='hat:xeon':
         space = data_of(name).space
         terms = [(place, choice) for place,choices in baselines.parameters(space).items() for choice in choices]
-        return baselines._matrix([baselines.choices(arch) for arch in archs], {t: i for i,t in enumerate(terms)}).toarray()
+        return baselines._matrix(map(baselines.choices, archs), {t: i for i,t in enumerate(terms)}).toarray()
     def row(arch):
-        return [value for stage in arch.stages for value in (len(stage['layers']), *(v for k,v in stage.items()
-                                                                                   if k!='layers'))]
+        parts = ((len(stage['layers']), *(v for k,v in stage.items() if k!='layers')) for stage in arch.stages)
+        return [value for part in parts for value in part]
     x, known = (np.array([row(arch) for arch in some], float) for some in (archs, data_of(name).archs))
     return (x-known.mean(0))/np.maximum(known.std(0), 1e-9)
 
@@ -309,7 +310,8 @@ def oracles(draws=1):
         order = np.random.default_rng(1).permutation(len(data))
         judge, rest = Oracle(name, metric, order[300:]), order[:300]
         true, said = data.table[metric].to_numpy()[rest], judge([data.archs[i] for i in rest])
-        add('oracles', name, metric, 0, dict(spearman=spearmanr(true, said)[0], error=np.abs(true-said).mean()/true.std()))
+        error = abs(true-said).mean()/true.std()
+        add('oracles', name, metric, 0, dict(spearman=spearmanr(true, said)[0], error=error))
 
 pn_metrics = ['accuracy', 'latency_gpu', 'latency_cpu', 'latency_npu']
 
@@ -340,7 +342,7 @@ sure_tasks = {'HAT, Xeon': ('hat:xeon', 'params', 'latency')} | {
     f'PN, {device.upper()}': ('ofa_pn_surrogate', 'accuracy', f'latency_{device}') for device in ('gpu', 'cpu', 'npu')}
 
 def sure(draws=3, n=100, count=20):
-    "Of networks built under `latency < L`, L met by a quarter or by half of the labelled: the share that truly keeps it"
+    "The share of networks built under `latency < L` that truly keeps it; a quarter, or a half, of the labelled do"
     models = {}
     for draw,task in itertools.product(range(draws), sure_tasks):
         name, target, latency = sure_tasks[task]
