@@ -271,7 +271,8 @@ def plain_features(name, archs):
     if name!='hat:xeon':
         space = data_of(name).space
         terms = [(place, choice) for place,choices in baselines.parameters(space).items() for choice in choices]
-        return baselines._matrix(map(baselines.choices, archs), {t: i for i,t in enumerate(terms)}).toarray()
+        chosen = [baselines.choices(arch) for arch in archs]
+        return baselines._matrix(chosen, {t: i for i,t in enumerate(terms)}).toarray()
     def row(arch):
         parts = ((len(stage['layers']), *(v for k,v in stage.items() if k!='layers')) for stage in arch.stages)
         return [value for part in parts for value in part]
