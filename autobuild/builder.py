@@ -20,7 +20,7 @@ from .data import Quantity
 from .fronts import simplex
 from .search import Search
 from .spaces import Architecture, Candidates, Space
-from .targets import Condition
+from .targets import Condition, Expression
 
 # %% ../nbs/86_builder.ipynb #51afbb01
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Column:
     values:Callable # A list of architectures -> (n,) numbers
     modules:Callable|None=None # (stage, contexts) -> (modules,) means over these; None computes them from `values`
     alone:bool=False # Whether modules were valued on their own, so that no shared feature is counted twice
+    equation:Expression|None=None # Over other columns, where `values` computes one
 
 class Finder:
     "Finds networks of one space by what columns say of whole networks; its stages may be of any size"
@@ -115,12 +116,12 @@ def _values_of_drawn(self:Finder, name): return self.values(name, self.drawn())
 class Demand:
     "A condition, and limits that are at least as strict as those that it states"
     condition:Condition # What is stated
-    limits:dict # Column -> list of ('<' or '>', number), as `Condition.limits` has them
+    limits:dict # Column -> list of ('<' or '>', number), as `Condition.limits` has them; also of other columns
 
     @property
     def columns(self) -> list: # Names
         "The columns that it takes to know whether the demand is met"
-        return self.condition.columns
+        return list(dict.fromkeys([*self.condition.columns, *self.limits]))
 
     @property
     def parts(self) -> list: # `Condition`s
@@ -200,7 +201,14 @@ def search(self:Finder,
         return np.stack([sign*self.recalled(name, archs) for sign,name in map(_named, names)], 1)
     limits = None if condition is None else partial(self.violations, condition)
     begin = [*start, *self.drawn(min(1000, max(1, most//4)))]
-    return Search(self.space, values, begin, limits, n, known, self.seed, most)
+    return Search(self.space, values, begin, limits, n, known, self.seed, most, fixed=self._fixed(condition))
+
+@patch
+def _fixed(self:Finder, condition):
+    "{place: value} of the continuous features that a condition states the value of"
+    stated = condition.limits.items() if condition else ()
+    return {self.space.reference(name): number for name,limits in stated for op,number in limits
+            if op=='=' and name.partition('[')[0] in self.space.continuous}
 
 # %% ../nbs/86_builder.ipynb #c7053f62
 @patch
@@ -248,9 +256,12 @@ def _known_mean(found):
 @patch
 def _in_contexts(self:Builder, name, stage, guides):
     "The mean of a column over the contexts, or over two that stand for all, with each module of a stage in place"
-    modules, some = self.columns[name].modules, self.contexts
-    if len(self.space.modules[stage-1])>=2000 and (guides or not modules): some = some[:2]
-    if modules: mean = modules(stage, some)
+    if self.exact(name): return self._with_tables(name, stage)
+    column, some = self.columns[name], self.contexts
+    if column.equation: # f(mean of its columns), which is the mean of f where f is linear
+        return column.equation({other: self._in_contexts(other, stage, guides) for other in column.equation.columns})
+    if len(self.space.modules[stage-1])>=2000 and (guides or not column.modules): some = some[:2]
+    if column.modules: mean = column.modules(stage, some)
     else: mean = _known_mean([self._with_each_module(name, stage, context) for context in some])
     if some is self.contexts: return mean
     return mean+self.values(name, self.contexts).mean()-self.values(name, some).mean()
@@ -291,9 +302,7 @@ def scores(self:Builder,
 @patch
 def _stage_values(self:Builder, name, guides):
     "One array of module values per stage"
-    stages = range(1, len(self.space.stages)+1)
-    if self.exact(name): found = [self._with_tables(name, stage) for stage in stages]
-    else: found = [self._in_contexts(name, stage, guides) for stage in stages]
+    found = [self._in_contexts(name, stage, guides) for stage in range(1, len(self.space.stages)+1)]
     return self._shared_once(name, found)
 
 # %% ../nbs/86_builder.ipynb #d840c900

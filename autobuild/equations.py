@@ -13,6 +13,7 @@ from keyword import iskeyword
 
 import numpy as np, pandas as pd
 from fastcore.basics import patch
+from tqdm import tqdm
 
 from .fronts import simplex
 from .targets import Condition, Expression, TargetError, did_you_mean, functions
@@ -249,13 +250,14 @@ def choose(
     corner:np.ndarray, # (objectives,) the reference point
     n:int, # Equations
     each:int, # Networks that each picks
+    progress:bool=False, # Show a bar, where stderr is a terminal
 ) -> list: # Numbers of the equations, the most useful first; fewer than n if no more differ
     "Greedy choice of equations"
     known, best = _front(known), np.argsort(-values, axis=1, kind='stable')[:,:each*n]
     distinct = {}
     for i in np.argsort(hard, kind='stable'): distinct.setdefault(frozenset(best[i,:each].tolist()), i)
     left, chosen, taken = list(distinct.values()), [], np.zeros(values.shape[1], bool)
-    while left and len(chosen)<n:
+    for _ in tqdm(range(min(n, len(left))), 'equations', leave=False, delay=2, disable=None if progress else True):
         picks = [best[i][~taken[best[i]]][:each] for i in left]
         have = np.flatnonzero(taken)
         reached = np.array([volumes(truths, known, corner, np.concatenate([have, rows])) for rows in picks])
@@ -328,6 +330,7 @@ def find_equations(
     budget:str|None=None, # Limits such as `latency < 20`
     prefer:tuple|None=None, # (better, worse): two tables, one row per answer
     seed:int=0, # Fixes the draws of what networks may truly be
+    progress:bool=False, # Show a bar, where stderr is a terminal
 ) -> pd.DataFrame: # See `AutoBuild.equations`
     "Equations that pick complementary networks, the most useful first"
     signs = read_objectives(objectives, list(labels))
@@ -338,7 +341,7 @@ def find_equations(
     task = _Task(labels, held_out, predicted, signs, each, limits, seed)
     if limits: members = task.within(members)
     chosen = choose(equation_values(members.equation, task.table), members.hard.to_numpy(), task.truths(0), task.known,
-                    task.corner, n, each)
+                    task.corner, n, each, progress)
     table = task.judged(members.iloc[chosen].reset_index(drop=True))
     return _with_sentences(table, task, n, said)
 

@@ -41,8 +41,9 @@ class Moves:
     "Small random steps between the networks of a space"
     def __init__(self,
         space:Space, # Whose networks are changed
+        fixed:dict|None=None, # `Reference` -> value of features that keep it
     ):
-        self.space = space
+        self.space, self.fixed = space, fixed or {}
         self.sized = [number for number,stage in enumerate(space.stages, 1) if len(stage.topologies)>1]
         changes = [(self._network, 1, _several(space.network)), (self._size, 1, self.sized),
                    (self._stage, 2, [f for stage in space.stages for f in _several(stage.stage)]),
@@ -132,6 +133,26 @@ def _resized(spec, layers, count, rng):
         layers.insert(rng.randint(0, len(layers)), new)
     return layers
 
+# %% ../nbs/84_search.ipynb #c83b7f57
+@patch
+def fix(self:Moves,
+    arch:Architecture, # A network of the space
+) -> Architecture: # Of the space, where the values fit into it
+    "A network with the fixed values in place"
+    for place,value in self.fixed.items():
+        if self.space.feature_values(place, [arch])[0] not in (None, value): arch = self._with_value(arch, place, value)
+    return arch
+
+@patch
+def _with_value(self:Moves, arch, place, value):
+    "A network with a feature of another value; its place is there"
+    if not place.stage: return Architecture(arch.stages, **dict(arch.network, **{place.name: value}))
+    stage = arch.stages[place.stage-1]
+    if not place.layer: return self.space.with_module(arch, place.stage, dict(stage, **{place.name: value}))
+    layers = list(stage['layers'])
+    layers[place.layer-1] = dict(layers[place.layer-1], **{place.name: value})
+    return self.space.with_module(arch, place.stage, dict(stage, layers=layers))
+
 # %% ../nbs/84_search.ipynb #69f61c37
 @patch
 def change(self:Moves,
@@ -189,7 +210,7 @@ def child(self:Moves,
     if len(parents)>1 and rng.random()<.4:
         arch, changes = self.join(arch, parent(), rng), int(rng.random()<.3)
     for _ in range(changes): arch = arch and self.change(arch, rng)
-    return arch
+    return arch and self.fix(arch)
 
 # %% ../nbs/84_search.ipynb #75a84307
 def _crowding(values):
@@ -273,11 +294,12 @@ class Search:
         seed:int=0, # Fixes the draws
         most:int=20_000, # Networks looked at, those to begin with included
         batch:int=400, # Children of a round
+        fixed:dict|None=None, # As in `Moves`
     ):
-        self.moves, self.rng, self.pool = Moves(space), random.Random(seed), _Pool(values, limits)
+        self.moves, self.rng, self.pool = Moves(space, fixed), random.Random(seed), _Pool(values, limits)
         self.n, self.known, self.most, self.batch, self.size = n, set(known), most, batch, max(100, 2*n)
         self.rounds, self.still = [], 0
-        self._keep(self.pool.look(start))
+        self._keep(self.pool.look(list(map(self.moves.fix, start))))
 
 # %% ../nbs/84_search.ipynb #a27df72f
 @patch

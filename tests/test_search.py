@@ -6,10 +6,10 @@ from hypothesis import given, settings
 
 from autobuild import AutoBuild, LabelledData, Quantity, Space
 from autobuild.builder import Column, Demand, Finder
-from autobuild.estimator import _margin, _moved
+from autobuild.estimator import _Margin, _moved
 from autobuild.fronts import hypervolume
 from autobuild.search import Search
-from autobuild.targets import Condition
+from autobuild.targets import Condition, Expression
 from doors import enter, odd
 
 pytestmark = pytest.mark.filterwarnings('ignore::autobuild.estimator.AutoBuildWarning')
@@ -76,8 +76,10 @@ def test_several_budgets(small_model):
 def test_sure(small_model, small_data):
     "The bound lies above the prediction, keeps the limit, and is the wider the surer"
     predictor = small_model._model_of('latency').predictor
-    steps = [_margin(predictor, sure) for sure in (.5, .7, .9)]
-    assert steps[0]==0<steps[1]<steps[2]
+    margins = [_Margin(predictor, sure) for sure in (.5, .6, .8)]
+    assert margins[0].reach==0<margins[1].reach<margins[2].reach
+    steps = margins[2].steps(small_data.archs)
+    assert steps.min()>=margins[2].reach # Never less than what held-out networks need
     values = np.array(small_data.table.latency)
     np.testing.assert_allclose(_moved(predictor, values, 0.), values, rtol=1e-4, atol=1e-4)
     limit = float(np.quantile(values, .6))
@@ -122,6 +124,33 @@ def test_front_without_list(long_model):
     built = long_model.construct_front(['points', '-params'], weights=4, each=10, where='params < 3000', progress=False)
     assert (built.table['params']<3000).all() and built.table.front.sum()>10
     assert len(long_model.reduced_space(top=3, weights=2))<=6
+
+@pytest.mark.parametrize('target', ['accuracy - latency', 'accuracy/params', '-latency', 'accuracy - log(latency)'])
+def test_equation(small_model, target):
+    "The best of all networks by an equation over predicted and computed columns"
+    every = [arch for arch in everything(small_model.space) if arch not in set(small_model.train.archs)]
+    columns = dict(accuracy=small_model.predict(every), latency=small_model._model_of('latency').predict(every),
+                   params=params(every))
+    values = Expression(target)(columns)
+    kept = Condition('params < 200')(columns)
+    built = small_model.construct(3, 'params < 200', target=target, progress=False).table
+    assert built.predicted.max()==pytest.approx(np.nanmax(values[kept]), abs=1e-6)
+    np.testing.assert_allclose(built.predicted, Expression(target)(built), rtol=1e-6)
+
+def test_equation_without_list(long_model):
+    "An equation leads a search as well, and is not what the fit was for"
+    small, large = (long_model.construct(3, target=target, tries=2000, progress=False).table['params'].mean()
+                    for target in ('points - params/10', 'points + params/10'))
+    assert small<large
+    assert long_model.construct(2, target='points', tries=2000, progress=False).archs==\
+        long_model.construct(2, tries=2000, progress=False).archs
+    for target,why in (('points - parms', "did you mean 'params'"), ('', 'empty'), ('predicted', 'no column')):
+        with pytest.raises(ValueError, match=why): long_model.construct(1, target=target)
+
+@given(odd)
+@settings(max_examples=20)
+def test_odd_target(small_model, value):
+    enter('construct(target)', lambda: small_model.construct(1, target=value, tries=500))
 
 @given(odd)
 @settings(max_examples=40)
