@@ -553,7 +553,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator.AutoBuild._apart': ('estimator.html#autobuild._apart', 'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._archs': ('estimator.html#autobuild._archs', 'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._asked': ('estimator.html#autobuild._asked', 'autobuild/estimator.py'),
-                                     'autobuild.estimator.AutoBuild._best': ('estimator.html#autobuild._best', 'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._bounded': ( 'estimator.html#autobuild._bounded',
                                                                                  'autobuild/estimator.py'),
                                      'autobuild.estimator.AutoBuild._builder': ( 'estimator.html#autobuild._builder',

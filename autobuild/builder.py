@@ -186,7 +186,6 @@ def _named(objective):
     "(sign, name) of an objective; a minus means that small is good"
     return (-1, objective[1:]) if objective.startswith('-') else (1, objective)
 
-# %% ../nbs/86_builder.ipynb #2598bfa9
 @patch
 def search(self:Finder,
     names:str|list, # The column to maximise; or several for a front, a minus in front of those that should be small

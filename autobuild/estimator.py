@@ -590,7 +590,6 @@ def _bounded_column(name):
     column, sure = name[1:].rsplit(' ', 1)
     return column, float(sure)
 
-# %% ../nbs/90_estimator.ipynb #c47198b4
 class _Columns:
     "What may be asked for by name: quantities, features, the prediction, and labelled columns by ensembles of theirs"
     def __init__(self, ab, equation=None):
@@ -610,32 +609,28 @@ class _Columns:
             return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
         return Column(partial(self._predicted, model), modules, model.readout in standalone)
 
-# %% ../nbs/90_estimator.ipynb #54d7851f
-@patch
-def _predicted(self:_Columns, model, archs):
-    "Predictions; the last are kept, since a limit asks for them and then for their bound"
-    asked, values = self._last.get(model.predictor, (None, None))
-    if asked is archs or isinstance(archs, list) and asked==archs: return values
-    self._last[model.predictor] = archs, model.predictor.predict(archs)
-    return self._last[model.predictor][1]
+    def _predicted(self, model, archs):
+        "Predictions; the last are kept, since a limit asks for them and then for their bound"
+        asked, values = self._last.get(model.predictor, (None, None))
+        if asked is archs or isinstance(archs, list) and asked==archs: return values
+        self._last[model.predictor] = archs, model.predictor.predict(archs)
+        return self._last[model.predictor][1]
 
-@patch
-def _of_bound(self:_Columns, name):
-    "What the truth of another column stays below, or above; `name` as `_bound_name` writes it"
-    column, sure = _bounded_column(name)
-    if name not in self._margins: self._margins[name] = self.ab._margin(column, sure)
-    predicted, margin = self[column], self._margins[name]
-    def values(archs): return margin.bound(archs, predicted.values(archs), name[0])
-    return Column(values, predicted.modules, predicted.alone)
+    def _of_bound(self, name):
+        "What the truth of another column stays below, or above; `name` as `_bound_name` writes it"
+        column, sure = _bounded_column(name)
+        if name not in self._margins: self._margins[name] = self.ab._margin(column, sure)
+        predicted, margin = self[column], self._margins[name]
+        def values(archs): return margin.bound(archs, predicted.values(archs), name[0])
+        return Column(values, predicted.modules, predicted.alone)
 
-@patch
-def _of_equation(self:_Columns):
-    "What an equation over the other columns says; nothing where it has no value, as a logarithm of 0 has none"
-    columns = {name: self[name] for name in self.equation.columns}
-    def values(archs):
-        found = self.equation({name: column.values(archs) for name,column in columns.items()})
-        return np.where(np.isfinite(found), found, np.nan)
-    return Column(values, alone=self.ab.readout in standalone, equation=self.equation)
+    def _of_equation(self):
+        "What an equation over the other columns says; nothing where it has no value, as a logarithm of 0 has none"
+        columns = {name: self[name] for name in self.equation.columns}
+        def values(archs):
+            found = self.equation({name: column.values(archs) for name,column in columns.items()})
+            return np.where(np.isfinite(found), found, np.nan)
+        return Column(values, alone=self.ab.readout in standalone, equation=self.equation)
 
 # %% ../nbs/90_estimator.ipynb #a72dde63
 @patch
@@ -885,15 +880,6 @@ def _equation(self:AutoBuild, target, progress):
     self._fit_models(equation.columns, progress)
     return equation
 
-# %% ../nbs/90_estimator.ipynb #8265097d
-@patch
-def _best(self:AutoBuild, nets, table, n):
-    "The first `n` of built networks, by score and prediction"
-    worth = table.score+table.predicted if 'score' in table else table.predicted
-    order = np.argsort(-worth, kind='stable')[:n]
-    return LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
-                        'predicted, not measured')
-
 # %% ../nbs/90_estimator.ipynb #898a719b
 @patch
 def construct(self:AutoBuild,
@@ -914,8 +900,11 @@ def construct(self:AutoBuild,
     finder = self._builder(progress, equation=equation)
     nets, looked, search = self._candidates(finder, n, pool, condition, tries, progress)
     if not nets: raise ValueError(self._none_found(where, looked, finder, search, condition))
-    built = self._best(nets, self._built_table(finder, nets, condition, bounds), n)
-    said += _too_few(len(built), n, where, looked)+self._worse_than_random(built, finder, condition)
+    table = self._built_table(finder, nets, condition, bounds)
+    order = np.argsort(-(table.score+table.predicted if 'score' in table else table.predicted), kind='stable')[:n]
+    built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
+                         'predicted, not measured')
+    said += _too_few(len(order), n, where, looked)+self._worse_than_random(built, finder, condition)
     said += self._unlike(built.archs)
     for sentence in said: warnings.warn(sentence, AutoBuildWarning, stacklevel=2)
     return built
@@ -955,7 +944,8 @@ def construct_front(self:AutoBuild,
     if len(set(_names(objectives)))<2:
         raise TargetError("a front needs two or more different objectives, such as ['accuracy', '-latency'], "
                           f"not {objectives!r}")
-    for name,value in dict(weights=weights, each=each).items(): check_number(name, value, 1, 1e5, whole=True)
+    check_number('weights', weights, 1, 1e5, whole=True)
+    check_number('each', each, 1, 1e5, whole=True)
     self._fit_models(_names(objectives), progress)
     condition, _, said = self._demand(where, sure, progress)
     finder, known = self._builder(progress), self._distinct_archs
