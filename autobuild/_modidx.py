@@ -697,6 +697,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'autobuild.estimator._check_parts': ('estimator.html#_check_parts', 'autobuild/estimator.py'),
                                      'autobuild.estimator._checked_bounds': ('estimator.html#_checked_bounds', 'autobuild/estimator.py'),
                                      'autobuild.estimator._checked_weights': ('estimator.html#_checked_weights', 'autobuild/estimator.py'),
+                                     'autobuild.estimator._counts': ('estimator.html#_counts', 'autobuild/estimator.py'),
                                      'autobuild.estimator._device': ('estimator.html#_device', 'autobuild/estimator.py'),
                                      'autobuild.estimator._distinct': ('estimator.html#_distinct', 'autobuild/estimator.py'),
                                      'autobuild.estimator._ends': ('estimator.html#_ends', 'autobuild/estimator.py'),

@@ -203,6 +203,7 @@ def search(self:Finder,
     begin = [*start, *self.drawn(min(1000, max(1, most//4)))]
     return Search(self.space, values, begin, limits, n, known, self.seed, most, fixed=self._fixed(condition))
 
+# %% ../nbs/86_builder.ipynb #330aa99d
 @patch
 def _fixed(self:Finder, condition):
     "{place: value} of the continuous features that a condition states the value of"

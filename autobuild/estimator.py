@@ -590,6 +590,7 @@ def _bounded_column(name):
     column, sure = name[1:].rsplit(' ', 1)
     return column, float(sure)
 
+# %% ../nbs/90_estimator.ipynb #9333e55e
 class _Columns:
     "What may be asked for by name: quantities, features, the prediction, and labelled columns by ensembles of theirs"
     def __init__(self, ab, equation=None):
@@ -609,28 +610,32 @@ class _Columns:
             return module_scores(model.predictor, stage, contexts, model.readout).mean(0)
         return Column(partial(self._predicted, model), modules, model.readout in standalone)
 
-    def _predicted(self, model, archs):
-        "Predictions; the last are kept, since a limit asks for them and then for their bound"
-        asked, values = self._last.get(model.predictor, (None, None))
-        if asked is archs or isinstance(archs, list) and asked==archs: return values
-        self._last[model.predictor] = archs, model.predictor.predict(archs)
-        return self._last[model.predictor][1]
+# %% ../nbs/90_estimator.ipynb #da18775d
+@patch
+def _predicted(self:_Columns, model, archs):
+    "Predictions; the last are kept"
+    asked, values = self._last.get(model.predictor, (None, None))
+    if asked is archs or isinstance(archs, list) and asked==archs: return values
+    self._last[model.predictor] = archs, model.predictor.predict(archs)
+    return self._last[model.predictor][1]
 
-    def _of_bound(self, name):
-        "What the truth of another column stays below, or above; `name` as `_bound_name` writes it"
-        column, sure = _bounded_column(name)
-        if name not in self._margins: self._margins[name] = self.ab._margin(column, sure)
-        predicted, margin = self[column], self._margins[name]
-        def values(archs): return margin.bound(archs, predicted.values(archs), name[0])
-        return Column(values, predicted.modules, predicted.alone)
+@patch
+def _of_bound(self:_Columns, name):
+    "What the truth of another column stays below, or above; `name` as `_bound_name` writes it"
+    column, sure = _bounded_column(name)
+    if name not in self._margins: self._margins[name] = self.ab._margin(column, sure)
+    predicted, margin = self[column], self._margins[name]
+    def values(archs): return margin.bound(archs, predicted.values(archs), name[0])
+    return Column(values, predicted.modules, predicted.alone)
 
-    def _of_equation(self):
-        "What an equation over the other columns says; nothing where it has no value, as a logarithm of 0 has none"
-        columns = {name: self[name] for name in self.equation.columns}
-        def values(archs):
-            found = self.equation({name: column.values(archs) for name,column in columns.items()})
-            return np.where(np.isfinite(found), found, np.nan)
-        return Column(values, alone=self.ab.readout in standalone, equation=self.equation)
+@patch
+def _of_equation(self:_Columns):
+    "What an equation over the other columns says, NaN where it has no value"
+    columns = {name: self[name] for name in self.equation.columns}
+    def values(archs):
+        found = self.equation({name: column.values(archs) for name,column in columns.items()})
+        return np.where(np.isfinite(found), found, np.nan)
+    return Column(values, alone=self.ab.readout in standalone, equation=self.equation)
 
 # %% ../nbs/90_estimator.ipynb #a72dde63
 @patch
@@ -703,7 +708,7 @@ def _usual_doubt(polynomial):
     left_out = 1/inverse.square().sum(0)-noise # Rasmussen and Williams 2006, equation 5.12
     return float(left_out.clamp(min=0).mean())
 
-# %% ../nbs/90_estimator.ipynb #613a4c91
+# %% ../nbs/90_estimator.ipynb #6e436dfe
 flattered = 5 # A network that is built counts as the most flattered of so many
 
 class _Margin:
@@ -767,6 +772,7 @@ def _demand(self:AutoBuild, where, sure, progress):
 @patch
 def _fit_models(self:AutoBuild, names, progress):
     "Fit the models of those columns that are predicted by one of their own, with a bar for each"
+    self.predictor # Raises where there is no fit yet
     known = [*self.train.quantities, 'predicted', str(self.target)]
     for name in names:
         if name in self.train.metrics and name not in known: self._model_of(name, progress)
@@ -866,7 +872,7 @@ def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
     nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
     return list(dict.fromkeys(nets)), looked+len(search.pool.archs), search
 
-# %% ../nbs/90_estimator.ipynb #315c2745
+# %% ../nbs/90_estimator.ipynb #1e04592d
 @patch
 def _equation(self:AutoBuild, target, progress):
     "The checked equation to build for, with models of its columns; None where it is the target of the fit"
@@ -880,6 +886,11 @@ def _equation(self:AutoBuild, target, progress):
     self._fit_models(equation.columns, progress)
     return equation
 
+def _counts(n, tries, pool):
+    "Checked numbers of networks: to build, to look at, and to draw by module score"
+    n, tries = check_number('n', n, 1, 1e6, whole=True), check_number('tries', tries, 1, 1e9, whole=True)
+    return n, tries, max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
+
 # %% ../nbs/90_estimator.ipynb #898a719b
 @patch
 def construct(self:AutoBuild,
@@ -892,9 +903,7 @@ def construct(self:AutoBuild,
     target:str|None=None, # An equation over labelled columns and quantities to build for; None: the fit's target
 ) -> LabelledData: # Without labels: architecture, score (where stages are listed), predicted, quantities, bounds
     "Build networks of high prediction that meet a condition, best first; raises ValueError if none satisfies `where`"
-    n = check_number('n', n, 1, 1e6, whole=True)
-    tries = check_number('tries', tries, 1, 1e9, whole=True)
-    pool = max(20*n, 200) if pool is None else max(n, check_number('pool', pool, 1, 1e9, whole=True))
+    n, tries, pool = _counts(n, tries, pool)
     equation = self._equation(target, progress)
     condition, bounds, said = self._demand(where, sure, progress)
     finder = self._builder(progress, equation=equation)
@@ -944,8 +953,7 @@ def construct_front(self:AutoBuild,
     if len(set(_names(objectives)))<2:
         raise TargetError("a front needs two or more different objectives, such as ['accuracy', '-latency'], "
                           f"not {objectives!r}")
-    check_number('weights', weights, 1, 1e5, whole=True)
-    check_number('each', each, 1, 1e5, whole=True)
+    for name,count in (('weights', weights), ('each', each)): check_number(name, count, 1, 1e5, whole=True)
     self._fit_models(_names(objectives), progress)
     condition, _, said = self._demand(where, sure, progress)
     finder, known = self._builder(progress), self._distinct_archs

@@ -133,14 +133,15 @@ def _resized(spec, layers, count, rng):
         layers.insert(rng.randint(0, len(layers)), new)
     return layers
 
-# %% ../nbs/84_search.ipynb #c83b7f57
+# %% ../nbs/84_search.ipynb #ff244c41
 @patch
 def fix(self:Moves,
     arch:Architecture, # A network of the space
 ) -> Architecture: # Of the space, where the values fit into it
     "A network with the fixed values in place"
     for place,value in self.fixed.items():
-        if self.space.feature_values(place, [arch])[0] not in (None, value): arch = self._with_value(arch, place, value)
+        now = self.space.feature_values(place, [arch])[0] # NaN where it is absent
+        if now==now and now!=value: arch = self._with_value(arch, place, value)
     return arch
 
 @patch

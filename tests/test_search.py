@@ -156,3 +156,15 @@ def test_odd_target(small_model, value):
 @settings(max_examples=40)
 def test_odd_sure(small_model, value):
     enter('construct(sure)', lambda: small_model.construct(1, 'latency < 9', sure=value, tries=500))
+
+def test_stated_value():
+    "A continuous feature has the value that a condition states, between its steps too, where it is present"
+    layer = dict(op=['a', 'b'], rate=dict(low=0, high=1, only=dict(op='a')))
+    space = Space('between', [dict(layers=[1, 2], layer=layer)], network=dict(heat=dict(low=0, high=2)))
+    archs = space.sample(40)
+    table = pd.DataFrame(dict(points=[a.network['heat']+sum(r['op']=='a' for r in a.rows) for a in archs]))
+    ab = AutoBuild('points', ensemble=2, steps=40, contexts=2).fit(LabelledData(space, archs, table), progress=False)
+    built = ab.construct(3, 'heat == 1.234 and rate[1,1] == .056 and rate[1,2] < .5', progress=False)
+    assert {arch.network['heat'] for arch in built.archs}=={1.234}
+    assert {arch.rows[0]['rate'] for arch in built.archs}=={.056}
+    assert all(arch.rows[1]['rate']<.5 for arch in built.archs)
