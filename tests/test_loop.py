@@ -31,12 +31,16 @@ found = improve(space, wide, 'log.jsonl', budget=25, batch=5, ensemble=2, steps=
 print(found.table.accuracy[0])
 """
 
+def listen():
+    "Ctrl-C is heard, even where the tests run in a shell's background, which is deaf to it"
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 def started(folder, seconds):
     "A process that searches in a folder"
     folder.mkdir(exist_ok=True)
     (folder/'script.py').write_text(script.format(seconds=seconds))
     return subprocess.Popen([sys.executable, 'script.py'], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=dict(os.environ, PYTHONPATH=str(root)))
+                            text=True, env=dict(os.environ, PYTHONPATH=str(root)), preexec_fn=listen)
 
 def test_stopped_and_gone_on(tmp_path):
     "Ctrl-C in the middle of a batch; the same networks are measured as without it, and none twice"

@@ -30,12 +30,16 @@ print(len(data))
 """
 light = 'from autobuild.spaces import Space; from autobuild.measuring import measure' # Without PyTorch it starts sooner
 
+def listen():
+    "Ctrl-C is heard, even where the tests run in a shell's background, which is deaf to it"
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 def started(folder, body, n=12, jobs=1, imports=light, **more):
     "A process that measures in a folder"
     text = script.format(root=str(root), body=body, n=n, jobs=jobs, imports=imports)
     (folder/'script.py').write_text(text)
     return subprocess.Popen([sys.executable, 'script.py'], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, **more)
+                            text=True, preexec_fn=listen, **more)
 
 def wait_for(condition, seconds=60):
     "Wait until something holds"
