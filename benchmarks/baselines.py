@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 from scipy import sparse
+from scipy.stats import norm
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -89,15 +90,20 @@ def gradient_boosting(x, train_rows, y_train, seed=0):
                                          subsample=.7, max_features=.3, random_state=seed)
     return boosting.fit(dense(x[train_rows]), y_train).predict(dense(x))
 
-def gaussian_process(x, train_rows, y_train, seed=0):
-    "A Gaussian process with a Matern kernel (nu = 5/2) of the distance between rows"
+def _fitted_gaussian_process(x, train_rows, y_train, seed):
+    "The model of `gaussian_process`, and the rows scaled as it wants them"
     x = dense(x)
     x = x/np.sqrt(np.square(x[train_rows]-x[train_rows].mean(0)).sum(1).mean())
     kernel = ConstantKernel(1., (1e-2, 1e3))*Matern(1., (.1, 100), nu=2.5)+WhiteKernel(.1, (1e-4, 10))
     fit = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)
-        return fit.fit(x[train_rows], y_train).predict(x)
+        return fit.fit(x[train_rows], y_train), x
+
+def gaussian_process(x, train_rows, y_train, seed=0):
+    "A Gaussian process with a Matern kernel (nu = 5/2) of the distance between rows"
+    fit, x = _fitted_gaussian_process(x, train_rows, y_train, seed)
+    return fit.predict(x)
 
 def weisfeiler_lehman(batch, kinds, hops=3):
     """How often each Weisfeiler-Lehman label occurs in each graph, sparse (graphs, labels), for 0, 1, ... hops
@@ -154,6 +160,18 @@ def regularised_evolution(x, y, budget, seed=0):
         seen.append(nearest(x, x[parent].toarray()[0], free, rng))
         free[seen[-1]] = False
     return np.array(seen)
+
+def expected_improvement(x, y, budget, first, seed=0):
+    "`first` at random, then always the one of most expected improvement by `gaussian_process` over the best seen"
+    rows = list(np.random.default_rng(seed).permutation(len(y))[:first])
+    while len(rows)<budget:
+        fit, scaled = _fitted_gaussian_process(x, rows, y[rows], seed)
+        mean, sd = fit.predict(scaled, return_std=True)
+        above = mean-y[rows].max()
+        gain = above*norm.cdf(above/sd)+sd*norm.pdf(above/sd) # E max(label - best, 0) of a normal label
+        gain[rows] = -np.inf
+        rows.append(gain.argmax())
+    return np.array(rows)
 
 def _name(place): return '{} {} {}'.format(*place)
 
