@@ -5,6 +5,7 @@ rules for people who cannot see or use a mouse are those of axe-core: `npm insta
 folder. What is missing is skipped with a sentence. `python tools/browser.py gnn` looks at the pages whose names contain
 gnn; a page that fails leaves a picture in `_failed`."""
 import base64, json, os, shutil, subprocess, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -108,26 +109,32 @@ def keep_picture(browser, name):
     picture = browser.send('Page.captureScreenshot', format='png', captureBeyondViewport=False)
     (root/'_failed'/f'{name}.png').write_bytes(base64.b64decode(picture['data']))
 
-def check(site=root/'_docs', only=''):
-    "(what is wrong, what was not checked and why), over all pages"
-    program = chromium()
-    if not program: return [], 'no Chromium here: pages were not looked at'
-    try: import websocket
-    except ImportError: return [], 'no websocket-client here: pages were not looked at'
-    axe = axe_file.read_text(encoding='utf-8') if axe_file.exists() else ''
-    bad, cut, blocks = [], 0, 0
-    browser = Browser(program)
+def look(program, axe, pages):
+    "(what is wrong, how many blocks of code are cut at the narrow width, how many there are), in a browser of its own"
+    bad, cut, blocks, browser = [], 0, 0, Browser(program)
     try:
-        for page in sorted(site.glob('*.html')):
-            if only not in page.name: continue
+        for page in pages:
             for width,theme in views:
                 found, code, total = looked_at(browser, page, width, theme, axe)
                 if width<1000: cut, blocks = cut+code, blocks+total
                 bad += [f'{page.name} at {width} px, {theme}: {o}' for o in found]
                 if found: keep_picture(browser, f'{page.stem}-{width}-{theme}')
     finally: browser.close()
+    return bad, cut, blocks
+
+def check(site=root/'_docs', only=''):
+    "(what is wrong, what was not checked and why), over all pages; two browsers share them"
+    program = chromium()
+    if not program: return [], 'no Chromium here: pages were not looked at'
+    try: import websocket
+    except ImportError: return [], 'no websocket-client here: pages were not looked at'
+    axe = axe_file.read_text(encoding='utf-8') if axe_file.exists() else ''
+    pages = [page for page in sorted(site.glob('*.html')) if only in page.name]
+    with ThreadPoolExecutor(2) as pool:
+        shares = pool.map(lambda share: look(program, axe, share), [pages[::2], pages[1::2]])
+    bad, cut, blocks = (sum(part, start) for part,start in zip(zip(*shares), ([], 0, 0)))
     if blocks and cut>blocks/20: bad.append(f'{cut} of {blocks} blocks of code are cut at 390 px; one in twenty may be')
-    return bad, '' if axe else 'no axe-core here (npm install --no-save axe-core): its rules were not checked'
+    return sorted(bad), '' if axe else 'no axe-core here (npm install --no-save axe-core): its rules were not checked'
 
 if __name__=='__main__':
     start = time.time()
