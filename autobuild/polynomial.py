@@ -173,6 +173,16 @@ def variance(self:Polynomial,
     alone = add.square().sum(1)+pair.square().sum(1)**2 # k(x, x)
     return (alone-(covered@self.inverse.T).square().sum(1)).clamp(min=0)
 
+# %% ../nbs/28_polynomial.ipynb #994bf63d
+@patch
+def usual_variance(self:Polynomial) -> float: # From 0 up, squared standard deviations of the labels
+    "The mean variance at a labelled network, had it not been labelled"
+    rows, root = self.known.double(), self.inverse.double()
+    alone = (rows*self.adds).square().sum(1)+(rows*self.pairs).square().sum(1)**2 # k(x, x)
+    noise = (torch.linalg.inv(root).square().sum(1)-alone).mean() # K_ii = k(x_i, x_i) + noise
+    left_out = 1/root.square().sum(0)-noise # 1/(K^-1)_ii - noise: Rasmussen and Williams 2006, equation 5.12
+    return float(left_out.clamp(min=0).mean())
+
 # %% ../nbs/28_polynomial.ipynb #c7c3ad65
 @patch
 def nodes(self:Polynomial,

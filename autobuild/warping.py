@@ -86,3 +86,14 @@ def _slope(self:Warp, standardised):
     "How fast a standardised label grows along the scale"
     power = self.power-1 if standardised>=0 else 1-self.power
     return self.spread/(1+abs(standardised))**power # 1/psi'(t), psi'(t) = (1+|t|)^(lambda-1), or ^(1-lambda) below 0
+
+# %% ../nbs/55_warping.ipynb #3b489acb
+@patch
+def moved(self:Warp,
+    values:np.ndarray, # (n,) in label units
+    step:np.ndarray|float, # On the scale
+) -> np.ndarray: # (n,) in label units
+    "Values moved by a step on the scale"
+    grid = torch.linspace(self.bottom-50, self.top+50, 50_001, dtype=torch.float64)
+    scaled = np.interp(values, self.unwarp(grid).numpy(), grid.numpy())
+    return self.unwarp(torch.as_tensor(scaled+step)).numpy()

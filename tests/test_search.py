@@ -6,8 +6,8 @@ from hypothesis import given, settings
 
 from autobuild import AutoBuild, LabelledData, Quantity, Space
 from autobuild.builder import Column, Demand, Finder
-from autobuild.estimator import _Margin, _moved
 from autobuild.fronts import hypervolume
+from autobuild.readouts import Margin
 from autobuild.search import Search
 from autobuild.targets import Condition, Expression
 from doors import enter, odd
@@ -76,12 +76,12 @@ def test_several_budgets(small_model):
 def test_sure(small_model, small_data):
     "The bound lies above the prediction, keeps the limit, and is the wider the surer"
     predictor = small_model._model_of('latency').predictor
-    margins = [_Margin(predictor, sure) for sure in (.5, .6, .8)]
+    margins = [Margin(predictor, sure) for sure in (.5, .6, .8)]
     assert margins[0].reach==0<margins[1].reach<margins[2].reach
     steps = margins[2].steps(small_data.archs)
     assert steps.min()>=margins[2].reach # Never less than what held-out networks need
     values = np.array(small_data.table.latency)
-    np.testing.assert_allclose(_moved(predictor, values, 0.), values, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(predictor.warp.moved(values, 0.), values, rtol=1e-4, atol=1e-4)
     limit = float(np.quantile(values, .6))
     built = small_model.construct(2, f'latency < {limit}', progress=False, sure=.8).table
     assert (built.latency_sure<=limit+1e-6).all() and (built.latency<built.latency_sure).all()
