@@ -191,7 +191,7 @@ def _module_table(found:pd.DataFrame, norms:np.ndarray, predictions:np.ndarray, 
 
 # %% ../nbs/75_mining.ipynb #703ddd45
 def mine_modules(
-    predictor, # A `Predictor`: only its `hops`, `space`, `members` and `node_norms` are used
+    predictor, # A `Predictor`: only its `hops`, `space`, `doubtful` and `node_norms` are used
     archs:list, # Networks to mine, labelled or not
     hop:int, # How many edges back a module reaches, at most the network's hops
     min_count:int=5, # Leave out modules that occur less often
@@ -206,7 +206,7 @@ def mine_modules(
         raise ValueError(f"{len(labels)} labels for {len(archs)} networks; give one per network")
     if features is None: features = _module_features(predictor.space)
     found = find_modules(archs, hop, features, min_count)
-    table = _module_table(found, predictor.node_norms(archs, hop), predictor.members(archs), labels)
+    table = _module_table(found, predictor.node_norms(archs, hop), predictor.doubtful(archs), labels)
     first = found.drop_duplicates('module').set_index('module')
     table['example'] = list(zip(first.network, first.node))
     table = table[table['count']>=min_count].sort_values('score', ascending=False, kind='stable')

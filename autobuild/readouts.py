@@ -162,6 +162,27 @@ def predict(self:Predictor,
     "The mean over the members"
     return self.members(archs).mean(0)
 
+# %% ../nbs/65_readouts.ipynb #a07c05cd
+@patch
+@torch.no_grad()
+def doubtful(self:Predictor,
+    archs:list, # Networks of the space, or `Candidates`
+    fixed:bool=False, # Keep the weights as they are, as in `members`
+    chunk:int=512, # Networks at a time
+) -> np.ndarray: # (members, n) in label units; as `members` where there is no polynomial, or one member
+    "What every member predicts, moved by what the labels leave open"
+    count, found = len(self.net.out), []
+    if 'polynomial' not in self.parts or count==1: return self.members(archs, fixed)
+    draws = self.parts['polynomial'].draws(count)
+    for start in range(0, len(archs), chunk):
+        batch = self.encoder(archs[start:start+chunk])
+        reading, apart = self.read_batch(batch), draws(self.terms(batch))
+        said = self.verdict(replace(reading, weights=self.weights) if fixed else reading)
+        apart = (apart-apart.mean(0))*math.sqrt(count/(count-1)) # The sum over members is 0, the variance as it was
+        plain, moved = self.warp.unwarp(said), self.warp.unwarp(said+apart)
+        found.append((moved-moved.mean(0)+plain.mean(0)).cpu().numpy())
+    return np.concatenate(found, 1)
+
 # %% ../nbs/65_readouts.ipynb #439b4069
 @patch
 def interval(self:Predictor,

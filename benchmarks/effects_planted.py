@@ -43,12 +43,13 @@ def one(truth, draw:int) -> dict:
     true = truth.feature_table().drop_duplicates('feature').set_index('feature').share
     pairs = ab.effects(order=2).drop_duplicates(['feature_1', 'feature_2'])[['feature_1', 'feature_2']].head(5)
     found = [tuple(sorted(names)) for names in pairs.to_numpy()]
-    places = ab.effects(per='place')
+    places, known = ab.effects(per='place'), truth.main_table()
+    within = ((places.effect-known.effect).abs()<=2*places.spread).mean()
     curves = places[(places.feature=='drop') & (places.layer==1)]
     best = [float(curve.choice.iloc[curve.effect.argmax()]) for _,curve in curves.groupby('stage')]
     explained = ab.explained()
     return dict(draw=draw, share_error=(shares-true[shares.index]).abs().max(),
-                optimum_error=max(abs(o-.2) for o in best),
+                within=within, optimum_error=max(abs(o-.2) for o in best),
                 pairs_found=sum(tuple(sorted(pair)) in found for pair in planted), main=explained['main effects'],
                 pairs=explained['pairs'], heldout=ab.heldout['prediction'])
 

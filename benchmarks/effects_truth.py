@@ -44,7 +44,7 @@ def place_means(values, codes) -> np.ndarray: # (places, operations)
     means = np.array([[mean(place, operation) for operation in range(3)] for place in range(8)])
     return means-np.nanmean(means, 1, keepdims=True)
 
-def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, shares or None)
+def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, shares or None, spreads or None)
     "What every method says from the same labels"
     ab = AutoBuild(seed=seed).fit(data, progress=False)
     predictor, space = ab.predictor, data.space
@@ -57,18 +57,21 @@ def by_method(data, seed:int) -> dict: # Name -> ((places, operations) effects, 
     forest = RandomForestRegressor(500, random_state=seed).fit(one_hot(operations(data.archs)), ab.labels)
     def trees(archs): return forest.predict(one_hot(operations(archs)))[None]
     found = {}
-    models = {'the ensemble': predictor.members, 'its polynomial': polynomial, 'a random forest': trees}
+    models = {'the ensemble': predictor.doubtful, 'its polynomial': polynomial, 'a random forest': trees}
     for name,predict in models.items():
         apart = fit_effects(predict, space, seed=seed)
-        found[f'effects of {name}'] = np.stack([main.mean(0) for main in apart.main]), apart.shares()
+        ours = np.stack([main.mean(0) for main in apart.main])
+        spread = np.hypot([main.std(0) for main in apart.main], apart.error)
+        found[f'effects of {name}'] = ours, apart.shares(), spread if name=='the ensemble' else None
     drawn = space.sample(400, seed=seed)
     codes = operations(drawn)
     for hop in range(5):
         norms = predictor.node_norms(drawn, hop).mean(0).reshape(400, 8)
-        found[f'node norms, hop {hop}'] = place_means(norms, codes), None
+        found[f'node norms, hop {hop}'] = place_means(norms, codes), None, None
     scalars = ab.feature_importance('norm').query("feature=='op'").set_index('choice').score
-    found['FE-MLP scalars'] = np.tile([scalars[o] for o in space.stages[0].layer['op'].choices], (8, 1)), None
-    found['labels alone, per place'] = place_means(np.tile(ab.labels[:,None], 8), operations(data.archs)), None
+    found['FE-MLP scalars'] = np.tile([scalars[o] for o in space.stages[0].layer['op'].choices], (8, 1)), None, None
+    alone = place_means(np.tile(ab.labels[:,None], 8), operations(data.archs))
+    found['labels alone, per place'] = alone, None, None
     return found
 
 def main(draws:int=5):
@@ -77,11 +80,12 @@ def main(draws:int=5):
     rows = []
     for n in (30, 100, 200):
         for draw in range(first_draw, first_draw+draws):
-            for name,(ours,share) in by_method(data.sample(n, draw)[0], draw).items():
+            for name,(ours,share,spread) in by_method(data.sample(n, draw)[0], draw).items():
                 known = np.isfinite(ours)
                 error = np.nan if share is None else abs(share-shares).max()
+                within = np.nan if spread is None else (abs(ours-effects)<=2*spread).mean()
                 agreement = spearmanr(ours[known], effects[known])[0]
-                rows.append(dict(method=name, N=n, draw=draw, spearman=agreement, share_error=error))
+                rows.append(dict(method=name, N=n, draw=draw, spearman=agreement, share_error=error, within=within))
             pd.DataFrame(rows).round(5).to_csv(results, index=False)
             print(n, draw, {row['method']: round(row['spearman'], 3) for row in rows[-10:]}, flush=True)
 

@@ -59,6 +59,29 @@ def test_scores(elsewhere_model, small_data, readout):
         assert module_scores(elsewhere_model, 1, list(small_data.archs[:2]), readout).shape==(2, 12)
     assert not mode.on_cpu, mode.on_cpu
 
+def test_doubts(elsewhere_model, small_data):
+    "Random numbers are drawn on the CPU, the same for every device; nothing is computed from them there"
+    archs = list(small_data.archs)
+    with Elsewhere() as mode: assert elsewhere_model.doubtful(archs).shape==(2, len(archs))
+    assert set(mode.on_cpu)=={'randn'}, mode.on_cpu
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
+@pytest.mark.filterwarnings('ignore')
+def test_gpu(small_data, tmp_path):
+    "The whole path on a GPU; what is saved there says the same on the CPU"
+    from autobuild import AutoBuild
+    archs = small_data.archs[:9]
+    ab = AutoBuild(ensemble=2, steps=60, warmup=20, contexts=2, device='cuda').fit(small_data, progress=False)
+    assert ab.predictor.device.type=='cuda'
+    assert len(ab.effects()) and len(ab.effects(order=2)) and len(ab.modules(1)) and len(ab.explain(archs[0]))
+    assert len(ab.construct(2, 'params < 60', progress=False)) and len(ab.construct_front(['accuracy', '-latency']))
+    assert len(ab.ask(3)) and ab.predict(archs, interval=.8).notna().all(axis=None)
+    ab.save(tmp_path/'model')
+    for device in ('cpu', 'cuda'):
+        again = AutoBuild.load(tmp_path/'model', device=device)
+        assert again.predictor.device.type==device
+        assert again.predict(archs)==pytest.approx(ab.predict(archs), abs=1e-4)
+
 def test_device_travels(small_model, tmp_path):
     "A saved model says where it was fitted; it is read to where the caller wants it"
     from autobuild import AutoBuild
