@@ -210,6 +210,9 @@ def curve_table(
     return pd.DataFrame(rows, columns=['labels', 'spearman', 'error', 'what'])
 
 # %% ../nbs/87_asking.ipynb #13bdd7ae
+_hopeless = ('more labels alone would hardly help: the features may not explain the labels, or a few labels outweigh '
+             'all others')
+
 def curve_text(
     heldout:float, # As in `outlook`
     n:int, # As in `outlook`
@@ -223,6 +226,6 @@ def curve_text(
     bound = f", and measurements are too noisy for more than {ceiling:.2f}" if ceiling<1 else ''
     advice = 'whether they would pay cannot be told'
     if gain-error>.01: advice = 'more labels pay'
-    if gain+error<.03: advice = 'these labels are enough'
+    if gain+error<.03: advice = 'these labels are enough' if heldout>=.3 else _hopeless
     return (f"with {n} labels, networks that were held out are ranked at {heldout:.2f} (give or take "
             f"{found['error']:.2f}); twice as many would bring {gain:+.2f} (give or take {error:.2f}){bound}: {advice}")

@@ -120,10 +120,30 @@ def draw(self:Chooser,
     seed:int=0, # Fixes the draw
 ) -> np.ndarray: # (n, places) codes
     "Every choice uniform and independent, as `space.sample` draws; where numbers are in an order, it draws itself"
-    if self.space.orders: return self.codes(self.space.sample(min(n, 2000), seed, distinct=False)) # One by one
+    if self.space.orders: # One by one
+        return self.filled(self.codes(self.space.sample(min(n, 2000), seed, distinct=False)), seed)
     rng = np.random.default_rng(seed)
-    codes = np.stack([rng.integers(0, len(place.choices), n) for place in self.places], 1)
+    codes = np.stack([_uniform(rng, place, n, self.space) for place in self.places], 1)
     return codes[self.counts(codes).sum(1)>0]
+
+def _uniform(rng, place, n, space):
+    "(n,) codes of one place; a continuous feature is at the step nearest to a uniform number, so its ends count half"
+    if place.feature not in space.continuous: return rng.integers(0, len(place.choices), n)
+    return rng.uniform(0, len(place.choices)-1, n).round().astype(int)
+
+# %% ../nbs/72_effects.ipynb #42c8b321
+@patch
+def filled(self:Chooser,
+    codes:np.ndarray, # (n, places) of networks
+    seed:int=0, # Fixes the draw
+) -> np.ndarray: # (n, places) the same where networks have a place
+    "Codes that stand for any choice, drawn as often as it occurs, where a network lacks a place"
+    rng, present, out = np.random.default_rng(seed), self.present(codes), codes.copy()
+    for i,place in enumerate(self.places):
+        lacking, known = ~present[:,i], codes[present[:,i],i]
+        known = known if len(known) else np.arange(len(place.choices))
+        out[lacking,i] = rng.choice(known, lacking.sum())
+    return out
 
 # %% ../nbs/72_effects.ipynb #31f095a2
 def _number(digits, sizes, n):
@@ -228,8 +248,12 @@ def _centred_effects(values, weights):
 
 # %% ../nbs/72_effects.ipynb #7deef954
 def _weights(chooser, codes, uniform):
-    "One (choices,) array per place: equal, or how often each choice occurs in networks that have the place"
+    "One (choices,) array per place: as `draw` draws, or how often each choice occurs in networks that have the place"
     equal = [np.full(len(place.choices), 1/len(place.choices)) for place in chooser.places]
+    for place,weights in zip(chooser.places, equal):
+        if place.feature in chooser.space.continuous: # The ends are nearest to half as many numbers
+            weights[[0, -1]] /= 2
+            weights /= weights.sum()
     if uniform: return equal
     present = chooser.present(codes)
     counts = [np.bincount(codes[present[:,i],i], minlength=len(o)) for i,o in enumerate(equal)]
@@ -246,7 +270,7 @@ def fit_effects(
 ) -> Effects: # Main effects, and what pairs are made from
     "Take an ensemble apart over a space, or over the networks of a data set"
     chooser = Chooser(space)
-    codes = chooser.draw(draws, seed) if archs is None else chooser.codes(archs)
+    codes = chooser.draw(draws, seed) if archs is None else chooser.filled(chooser.codes(archs), seed)
     order, choices = np.random.default_rng(seed).permutation(len(codes)), sum(len(p.choices) for p in chooser.places)
     contexts = codes[order[:int(np.clip(reads//choices, 8, 1024))]]
     changed = [_each_choice(chooser, contexts, i) for i in range(len(chooser.places))]
@@ -254,7 +278,7 @@ def fit_effects(
     # All in one call: every call has a price of its own
     together = Candidates(space, *(np.concatenate([getattr(o, k) for o in nets]) for k in ('numbers', 'networks')))
     values, *parts = np.split(predict(together), np.cumsum([len(o) for o in nets])[:-1], 1)
-    weights = _weights(chooser, codes, archs is None)
+    weights = _weights(chooser, codes, archs is None and not space.orders)
     main, error = zip(*map(_centred_effects, parts, weights))
     return Effects(predict, chooser, codes, values, weights, list(main), list(error))
 
@@ -369,7 +393,10 @@ def pair_table(self:Effects,
 @patch
 def explained(self:Effects) -> pd.Series: # main effects, pairs, the rest: shares that add up to 1
     "How much of the prediction's variance is main effects, pairs, and the rest"
-    main = min(self.shares().sum(), 1.)
+    # Choices that stand in an order are not independent, and shares need not add up; what is left over counts
+    present, left = self.chooser.present(self.codes).mean(0), self.residual().mean(0).var()
+    by_chance = sum(p*np.average(e**2, weights=w) for p,e,w in zip(present, self.error, self.weights))
+    main = float(np.clip(1-(left-by_chance)/(self.variance or 1.), 0, 1)) if self.variance else 0.
     pairs = float(np.clip(sum(share for _,_,share in self.pairs().values()), 0, 1-main))
     return pd.Series({'main effects': main, 'pairs': pairs, 'the rest': 1-main-pairs}, name='share')
 

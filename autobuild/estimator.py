@@ -26,7 +26,7 @@ from .datasets import dataset_registry
 from .design import near_budget
 from .effects import fit_effects, presence_table
 from .encoding import Encoder
-from .equations import check_column, check_preferences, find_equations, read_objectives
+from .equations import check_column, check_preferences, find_equations, read_budget, read_objectives, read_rate
 from .fidelity import fidelity, measured_drops, swap_scores
 from .forest import Forest
 from .fronts import on_front
@@ -1021,8 +1021,10 @@ def equations(self:AutoBuild,
     "Target equations whose picks complement each other (see [Equations](83_equations.ipynb)); raises ValueError"
     self.predictor # Raises where there is no fit yet
     n, each = check_number('n', n, 1, 100, whole=True), check_number('each', each, 1, 1000, whole=True)
-    names = list(read_objectives(objectives, list(dict.fromkeys([*self.train.quantities, *self.train.metrics]))))
+    names = read_objectives(objectives, list(dict.fromkeys([*self.train.quantities, *self.train.metrics])))
     answers = None if prefer is None else self._answers(prefer)
+    if rate is not None: read_rate(rate, list(names)) # What cannot be read is said before models are trained
+    if budget is not None: read_budget(budget, names)
     hidden = None if progress else True
     models = {name: self._quick_model(name) for name in tqdm(names, 'models', leave=False, delay=2, disable=hidden)}
     labels, held_out = (pd.DataFrame({name: model[i] for name,model in models.items()}) for i in (0, 1))
