@@ -97,6 +97,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'autobuild.builder._random_modules': ('builder.html#_random_modules', 'autobuild/builder.py')},
             'autobuild.cli': { 'autobuild.cli.CommandError': ('cli.html#commanderror', 'autobuild/cli.py'),
                                'autobuild.cli._check_out': ('cli.html#_check_out', 'autobuild/cli.py'),
+                               'autobuild.cli._checked_quantity': ('cli.html#_checked_quantity', 'autobuild/cli.py'),
                                'autobuild.cli._fail': ('cli.html#_fail', 'autobuild/cli.py'),
                                'autobuild.cli._give': ('cli.html#_give', 'autobuild/cli.py'),
                                'autobuild.cli._help': ('cli.html#_help', 'autobuild/cli.py'),

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from .budgets import Classes, QuantityCosts, stage_keys
 from .construction import class_products, merge_best
 from .data import Quantity
+from .effects import Chooser
 from .fronts import simplex
 from .search import Search
 from .spaces import Architecture, Candidates, Space
@@ -90,7 +91,10 @@ def _draw(self:Builder, n):
             numbers[rows,u] = _random_modules(rng, modules, subset, len(rows))
     nets = Candidates(self.space, numbers, rng.integers(0, len(self.space.network_choices), n))
     if not self.space.needs_filter: return nets
-    return nets[np.array([self.space.allows(net) for net in nets], bool)]
+    kept = nets[np.array([self.space.allows(net) for net in nets], bool)]
+    if len(kept)>=n/20: return kept
+    chooser = Chooser(self.space) # Stages that repeat each other are hardly ever drawn alike one by one
+    return chooser.candidates(chooser.draw(n, self.seed))
 
 # %% ../nbs/86_builder.ipynb #db7f6004
 def _random_modules(rng, modules, subset, n):

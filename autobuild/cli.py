@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
 from . import __version__
 
 # %% ../nbs/95_cli.ipynb #9511c7c0
@@ -52,14 +54,27 @@ _quantity = Annotated[str, dict(action='append', metavar='NAME=MODULE:FUNCTION')
 
 def _quantities(given:list|None):
     "Name -> quantity, of what was given as name=module:name; None where nothing was"
+    from autobuild.data import Quantity
     found = {}
     for text in given or ():
         name, mark, source = text.partition('=')
         if not mark or not name: raise CommandError(f"--quantity {text!r:.100}: write name=module:name")
         found[name] = _of_user(source)
-        if callable(found[name]): continue
-        raise CommandError(f"--quantity {text!r:.100}: {source!r:.100} is neither a function nor a Quantity")
+        if not callable(found[name]):
+            raise CommandError(f"--quantity {text!r:.100}: {source!r:.100} is neither a function nor a Quantity")
+        if not isinstance(found[name], Quantity): found[name] = _checked_quantity(text, found[name])
     return found or None
+
+def _checked_quantity(text:str, function):
+    "A user's function of networks, whose mistakes are said in one sentence"
+    from autobuild.measuring import _said
+    def quantity(archs):
+        try: values = function(archs)
+        except Exception as e: raise CommandError(f"--quantity {text!r:.100}: the function raised {_said(e)}") from None
+        if np.shape(values)==(len(archs),): return values
+        raise CommandError(f"--quantity {text!r:.100}: the function gets a list of networks and gives as many numbers, "
+                           f"but gave {values!r:.60} for {len(archs)} networks")
+    return quantity
 
 # %% ../nbs/95_cli.ipynb #cfa8445d
 def _load(source:str, space=None, column:str='architecture', quantities=None):
