@@ -367,11 +367,13 @@ def round(self:Search):
     self.still = 0 if self._is_better(self.best(), before) else self.still+1
 
 @patch
-def found(self:Search) -> Found: # `n` networks at most
+def found(self:Search,
+    n:int|None=None, # How many at most; None: as many as the search is for
+) -> Found: # Networks that are not known
     "What was found, best first"
     every = np.array([i for i,arch in enumerate(self.pool.archs) if arch not in self.known], int)
     values, violations = self.pool.values[every], self.pool.violations[every]
-    first = every[in_order(values, violations)[:self.n]]
+    first = every[in_order(values, violations)[:self.n if n is None else n]]
     return Found([self.pool.archs[i] for i in first], self.pool.values[first], self.pool.violations[first],
                  pd.DataFrame(self.rounds))
 
