@@ -147,11 +147,12 @@ def _checked_weight(tensor, name:str) -> str|tuple|None:
     from onnx.numpy_helper import to_array
     if any(o<0 for o in tensor.dims): raise NetworkError(_negative(name, tensor.dims))
     if not _is_stored(tensor): return None
-    try: content = _content(to_array(tensor))
+    try: array = to_array(tensor)
     except Exception as error:
         raise NetworkError(f"the data of the array {name!r} do not fit its sizes {list(tensor.dims)} and its data "
                            f"type {tensor.data_type} ({first_line(error)}); export the file again") from None
-    if math.prod(tensor.dims)>1024:
+    content = _content(array)
+    if array.size>1024:
         for k in _data_fields: tensor.ClearField(k)
     return content
 
@@ -166,7 +167,7 @@ def _negative(name:str, dims:list) -> str:
 # %% ../../nbs/16_onnx.ipynb #1863a08f
 def _content(array:np.ndarray) -> str|tuple|None:
     "'mask', or what arrays of the same numbers have in common; None for vectors, and where nothing can be told"
-    if array.dtype.kind!='f' or sum(n>1 for n in array.shape)<2: return None
+    if array.dtype not in (np.float16, np.float32, np.float64) or sum(n>1 for n in array.shape)<2: return None
     array = array.ravel()
     if not array[:8].any() or array[:8].min()<-1e4: # Most weights are told from a mask by their first numbers
         if ((array==0) | (array<-1e4)).all(): return 'mask'
