@@ -316,9 +316,8 @@ def _checked_dims(dims:dict) -> dict:
     raise NetworkError(f"dims is a dictionary of whole numbers from 1, such as {{'height': 224}}, not {wrong!r:.100}")
 
 # %% ../../nbs/16_onnx.ipynb #716f6a50
-# Without Range, whose inferred length overflows where its ends are far apart
 _arithmetic = set('''Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Floor Gather Greater Identity Less
-    Max Min Mod Mul Neg Not Or ReduceProd Reshape Size Slice Sqrt Squeeze Sub Unsqueeze Where'''.split())
+    Max Min Mod Mul Neg Not Or Range ReduceProd Reshape Size Slice Sqrt Squeeze Sub Unsqueeze Where'''.split())
 _most_numbers = 64
 
 def _computed(node, known:dict, opsets:dict):
@@ -327,7 +326,10 @@ def _computed(node, known:dict, opsets:dict):
     if node.op_type not in _arithmetic or node.domain or len(node.output)!=1: return None
     names = [o for o in node.input if o]
     if any(o not in known for o in names): return None
-    try: return np.asarray(ReferenceEvaluator(node, opsets=opsets).run(None, {o: known[o] for o in names})[0])
+    try:
+        # The inferred length of a Range overflows where its ends are far apart
+        if node.op_type=='Range' and any(abs(float(known[o]))>2**31 for o in names): return None
+        return np.asarray(ReferenceEvaluator(node, opsets=opsets).run(None, {o: known[o] for o in names})[0])
     except Exception: return None # Such as a division by zero: the size stays open, and a warning says so
 
 # %% ../../nbs/16_onnx.ipynb #7fb62ee1
