@@ -144,51 +144,37 @@ _data_fields = 'raw_data', 'float_data', 'double_data', 'int32_data', 'int64_dat
 
 def _checked_weight(tensor, name:str) -> str|tuple|None:
     "`_content` of a constant array, whose data are dropped where it is large; raises where sizes do not fit data"
+    from onnx.numpy_helper import to_array
     if any(o<0 for o in tensor.dims): raise NetworkError(_negative(name, tensor.dims))
-    numbers = math.prod(tensor.dims)
-    stored = {k: len(getattr(tensor, k)) for k in _data_fields if len(getattr(tensor, k))}
-    if any(n not in _lengths(tensor, k, numbers) for k,n in stored.items()):
-        found = ', '.join(f"{n} {'bytes' if k=='raw_data' else 'numbers'}" for k,n in stored.items())
-        raise NetworkError(f"the array {name!r} has {numbers:,} numbers by its sizes {list(tensor.dims)}, "
-                           f"but {found} of data; export the file again")
-    content = _content(tensor)
-    if numbers>1024:
+    if not _is_stored(tensor): return None
+    try: array = to_array(tensor)
+    except Exception as error:
+        raise NetworkError(f"the data of the array {name!r} do not fit its sizes {list(tensor.dims)} and its data "
+                           f"type {tensor.data_type} ({first_line(error)}); export the file again") from None
+    content = _content(array)
+    if array.size>1024:
         for k in _data_fields: tensor.ClearField(k)
     return content
+
+def _is_stored(tensor) -> bool:
+    "Whether the numbers of a constant array are in the file itself"
+    return tensor.data_location!=tensor.EXTERNAL and any(len(getattr(tensor, k)) for k in _data_fields)
 
 def _negative(name:str, dims:list) -> str:
     "What to say of an array with a negative size"
     return f"the array {name!r} has the sizes {list(dims)}, and a size is never negative; export the file again"
 
 # %% ../../nbs/16_onnx.ipynb #1863a08f
-def _content(tensor) -> str|tuple|None:
+def _content(array:np.ndarray) -> str|tuple|None:
     "'mask', or what arrays of the same numbers have in common; None for vectors, and where nothing can be told"
-    from onnx import TensorProto, numpy_helper
-    floats = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE
-    stored = tensor.data_location!=TensorProto.EXTERNAL and any(len(getattr(tensor, k)) for k in _data_fields)
-    if not stored or tensor.data_type not in floats or sum(n>1 for n in tensor.dims)<2: return None
-    array = numpy_helper.to_array(tensor).ravel()
+    if array.dtype not in (np.float16, np.float32, np.float64) or sum(n>1 for n in array.shape)<2: return None
+    array = array.ravel()
     if not array[:8].any() or array[:8].min()<-1e4: # Most weights are told from a mask by their first numbers
         if ((array==0) | (array<-1e4)).all(): return 'mask'
     bits = array.view(f'u{array.itemsize}')
     if (bits==bits[0]).all(): return None
     mixed = bits ^ (bits>>9)
     return str(array.dtype), array.size, int(bits.sum(dtype=np.uint64)), int((mixed*mixed).sum(dtype=np.uint64))
-
-# %% ../../nbs/16_onnx.ipynb #bb6382a1
-def _lengths(tensor, field:str, numbers:int) -> tuple:
-    "How many entries a field of data may have"
-    from onnx import TensorProto
-    kinds = dict(map(reversed, TensorProto.DataType.items()))
-    if tensor.data_type not in kinds:
-        raise NetworkError(f"an array has the data type {tensor.data_type}, which ONNX does not have; "
-                           "export the file again")
-    kind = kinds[tensor.data_type]
-    # A type's name holds its bits, as in BFLOAT16 or FLOAT8E4M3FN; four names do not
-    bits = dict(FLOAT=32, DOUBLE=64, BOOL=8, STRING=8).get(kind) or int(re.search(r'\d+|$', kind)[0] or 8)
-    if field=='raw_data': return (-(-numbers*bits//8),)
-    packed = -(-numbers*bits//8) if bits<8 else numbers
-    return (2*numbers,) if kind.startswith('COMPLEX') else (numbers, packed)
 
 # %% ../../nbs/16_onnx.ipynb #1b6475e0
 _most_nodes, _deepest = 20_000, 100 # Once functions are written out; a larger file would take minutes
@@ -226,19 +212,19 @@ def _all_nodes(nodes):
 # %% ../../nbs/16_onnx.ipynb #1c58c3a2
 def _sizes_of_functions(bodies:dict) -> dict:
     "Function -> its size, its own calls written out; raises where one calls itself"
+    from graphlib import CycleError, TopologicalSorter
     calls = {name: {_function(o) for o in _all_nodes(nodes)} & set(bodies) for name,nodes in bodies.items()}
     sizes, depths = {}, {}
-    while len(sizes)<len(bodies):
-        ready = [name for name in bodies if name not in sizes and calls[name]<=set(sizes)]
-        if not ready:
-            name = min(set(bodies)-set(sizes))[1]
-            raise NetworkError(f"function {name!r} calls itself, or one that does; a network has no recursion")
-        for name in ready:
-            depths[name] = 1+max((depths[o] for o in calls[name]), default=0)
-            sizes[name] = _written_out(bodies[name], sizes)
-        if max(depths.values())>_deepest:
+    try: order = list(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        raise NetworkError(f"function {error.args[1][0][1]!r} calls itself, or one that does; "
+                           "a network has no recursion") from None
+    for name in order:
+        depths[name] = 1+max((depths[o] for o in calls[name]), default=0)
+        if depths[name]>_deepest:
             raise NetworkError(f"function {name[1]!r} calls others more than {_deepest} levels deep, "
                                "which no exporter writes")
+        sizes[name] = _written_out(bodies[name], sizes)
     return sizes
 
 # %% ../../nbs/16_onnx.ipynb #646e7515
@@ -334,26 +320,17 @@ _arithmetic = set('''Add And Cast Ceil Concat Constant ConstantOfShape Div Equal
     Max Min Mod Mul Neg Not Or Range ReduceProd Reshape Size Slice Sqrt Squeeze Sub Unsqueeze Where'''.split())
 _most_numbers = 64
 
-def _grows(node, arrays:list) -> bool:
-    "Whether a result could be much larger than what the node reads; `arrays` are small, but may be many"
-    if node.op_type=='ConstantOfShape': return math.prod(map(int, np.ravel(arrays[0])))>_most_numbers
-    if node.op_type=='Range':
-        first, end, step = (float(np.ravel(o)[0]) for o in arrays)
-        return step==0 or (end-first)/step>_most_numbers
-    if node.op_type not in ('Max', 'Min', 'Where'): return False
-    return math.prod(np.broadcast_shapes(*map(np.shape, arrays)))>_most_numbers
-
 def _computed(node, known:dict, opsets:dict):
-    "The small array that a node of shape arithmetic gives; None where it is not known, or not small"
+    "The array that a node of shape arithmetic gives; None where what it reads is not known"
     from onnx.reference import ReferenceEvaluator
     if node.op_type not in _arithmetic or node.domain or len(node.output)!=1: return None
     names = [o for o in node.input if o]
     if any(o not in known for o in names): return None
     try:
-        if _grows(node, [known[o] for o in names]): return None
-        array = np.asarray(ReferenceEvaluator(node, opsets=opsets).run(None, {o: known[o] for o in names})[0])
+        # The inferred length of a Range overflows where its ends are far apart
+        if node.op_type=='Range' and any(abs(float(known[o]))>2**31 for o in names): return None
+        return np.asarray(ReferenceEvaluator(node, opsets=opsets).run(None, {o: known[o] for o in names})[0])
     except Exception: return None # Such as a division by zero: the size stays open, and a warning says so
-    return array if array.size<=_most_numbers else None
 
 # %% ../../nbs/16_onnx.ipynb #7fb62ee1
 class _OnnxReader:
@@ -408,8 +385,7 @@ def constant(self:_OnnxReader, name:str, tensor):
     weight = shape and not counts
     content = self.contents.get(name) or name
     self.add([name], 'constant', shape=shape, weights={content: math.prod(shape)} if weight else {})
-    stored = tensor.data_location!=kinds.EXTERNAL and any(len(getattr(tensor, k)) for k in _data_fields)
-    if stored and math.prod(shape)<=_most_numbers: self.known[name] = onnx.numpy_helper.to_array(tensor)
+    if _is_stored(tensor) and math.prod(shape)<=_most_numbers: self.known[name] = onnx.numpy_helper.to_array(tensor)
 
 def _type(kind:int, shape:tuple):
     "A type as ONNX has it"
@@ -470,17 +446,22 @@ def _modules(node) -> tuple:
 # %% ../../nbs/16_onnx.ipynb #03522133
 @patch
 def settle(self:_OnnxReader, node):
-    "Find out the types that a node gives and, where it is arithmetic of shapes, the array"
-    import onnx
-    array = self.shape_array(node) if node.op_type=='Shape' else _computed(node, self.known, self.opsets)
-    if array is None: self.types.update(self.inferred(node))
-    else:
-        self.known[_first(node)] = array
-        self.types[_first(node)] = _type(onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-    shape = self.shape(_first(node))
+    "Find out the types that a node gives and, where it is small arithmetic of shapes, the array"
+    found, name = self.inferred(node), _first(node)
+    self.types.update({k: self.written_types[k] for k in node.output if k in self.written_types} | found)
+    shape = self.shape(name)
     if any(o<0 for o in shape):
         raise NetworkError(f"node {_label(node)} ({node.op_type}) would give an array of shape {shape}: "
                            "what it reads is too small or too large; give other dims, or export the file again")
+    if not _is_small(found.get(name)): return # What the file says of sizes is not trusted here
+    array = self.shape_array(node) if node.op_type=='Shape' else _computed(node, self.known, self.opsets)
+    if array is not None: self.known[name] = array
+
+def _is_small(kind) -> bool:
+    "Whether an array of some type is known to have few numbers"
+    if kind is None or not kind.tensor_type.HasField('shape'): return False
+    sizes = kind.tensor_type.shape.dim
+    return all(o.HasField('dim_value') for o in sizes) and math.prod(o.dim_value for o in sizes)<=_most_numbers
 
 @patch
 def shape_array(self:_OnnxReader, node):
@@ -494,16 +475,16 @@ def shape_array(self:_OnnxReader, node):
 @patch
 def inferred(self:_OnnxReader, node) -> dict:
     "Name -> type of what a node gives, from the types and small constants that it reads"
-    import onnx.shape_inference
-    from onnx import helper, numpy_helper
-    read = dict.fromkeys(filter(None, [*node.input, *_captured(node)]))
-    outputs = list(filter(None, node.output))
-    inputs = [helper.make_value_info(k, self.types[k]) for k in read if k in self.types and k not in self.known]
-    arrays = [numpy_helper.from_array(self.known[k], k) for k in read if k in self.known]
-    graph = helper.make_graph([node], 'node', inputs, [helper.make_empty_tensor_value_info(o) for o in outputs], arrays)
-    model = helper.make_model(graph, opset_imports=self.model.opset_import, ir_version=max(self.model.ir_version, 8))
-    found = {o.name: o.type for o in onnx.shape_inference.infer_shapes(model).graph.output}
-    return {k: found[k] if found[k].WhichOneof('value') else self.written_types.get(k, found[k]) for k in outputs}
+    import onnx
+    from onnx.shape_inference import infer_node_outputs
+    names = [o for o in (*node.input, *_captured(node)) if o]
+    types = {k: self.types.get(k, onnx.TypeProto()) for k in names}
+    arrays = {k: onnx.numpy_helper.from_array(self.known[k], k) for k in names if k in self.known}
+    try:
+        schema = onnx.defs.get_schema(node.op_type, self.opsets[node.domain], node.domain)
+        found = infer_node_outputs(schema, node, types, arrays, opset_imports=self.model.opset_import)
+    except Exception: return {} # Such as an operation that the package does not know
+    return {k: kind for k,kind in found.items() if kind.WhichOneof('value')}
 
 # %% ../../nbs/16_onnx.ipynb #488ae835
 def _read(path:str|Path, dims:dict|None) -> tuple:
