@@ -808,7 +808,7 @@ def _worse_than_labelled(self:AutoBuild, built, finder, condition):
     return [f"a labelled network is predicted at {theirs:.4g}, better than all that were built ({ours:.4g} at best): "
             "it may be the one to keep"]
 
-# %% ../nbs/90_estimator.ipynb #ba9768b2
+# %% ../nbs/90_estimator.ipynb #fd4cac3e
 @patch
 def _worse_than_random(self:AutoBuild, built, finder, condition):
     "A sentence if the ensemble itself prefers random networks"
@@ -820,14 +820,14 @@ def _worse_than_random(self:AutoBuild, built, finder, condition):
     return [f"the built networks are predicted at {ours:.4g}, random ones at {theirs:.4g}: "
             "the module scores contradict the prediction, so do not trust what was built"]
 
-# %% ../nbs/90_estimator.ipynb #192ae4ee
+# %% ../nbs/90_estimator.ipynb #ac36e836
 @patch
 def _warned(self:AutoBuild, built, finder, condition):
     "What a reader should know of what was built"
     said = self._worse_than_random(built, finder, condition)+self._worse_than_labelled(built, finder, condition)
     return said+self._unlike(built.archs)
 
-# %% ../nbs/90_estimator.ipynb #49411f13
+# %% ../nbs/90_estimator.ipynb #33baae0b
 def _steps(space):
     "The step of each continuous feature, the smallest where stages differ"
     features = [space.network, *(part for stage in space.stages for part in (stage.stage, stage.layer))]
@@ -840,7 +840,7 @@ def _measured(arch, steps):
     chosen = [tuple((name, o) for name,o in row.items() if name not in steps) for row in arch.rows]
     return (*chosen, *arch.edges), np.array(values)
 
-# %% ../nbs/90_estimator.ipynb #11197f0b
+# %% ../nbs/90_estimator.ipynb #95efc13a
 def _different(space, nets, order, n):
     "The first `n` of an order of networks, without those that an earlier one is alike to"
     if not space.continuous: return order[:n]
