@@ -463,6 +463,7 @@ def _is_small(kind) -> bool:
     sizes = kind.tensor_type.shape.dim
     return all(o.HasField('dim_value') for o in sizes) and math.prod(o.dim_value for o in sizes)<=_most_numbers
 
+# %% ../../nbs/16_onnx.ipynb #c3d14879
 @patch
 def shape_array(self:_OnnxReader, node):
     "What a `Shape` node gives; None where a size is not known"
