@@ -205,7 +205,7 @@ def codes(self:Chooser,
     return np.array(codes, int).reshape(len(archs), len(self.places))
 
 # %% ../nbs/72_effects.ipynb #6af3fc40
-most_reads = 20_000 # Networks predicted for all main effects together: some seconds of one core
+most_reads = 40_000 # Networks predicted for all main effects together: some seconds of one core
 most_draws = 20_000 # Networks drawn to measure variances and pairs
 
 @dataclass(frozen=True, eq=False)
