@@ -462,6 +462,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'autobuild.effects._centred': ('effects.html#_centred', 'autobuild/effects.py'),
                                    'autobuild.effects._centred_effects': ('effects.html#_centred_effects', 'autobuild/effects.py'),
                                    'autobuild.effects._each_choice': ('effects.html#_each_choice', 'autobuild/effects.py'),
+                                   'autobuild.effects._in_order': ('effects.html#_in_order', 'autobuild/effects.py'),
                                    'autobuild.effects._in_words': ('effects.html#_in_words', 'autobuild/effects.py'),
                                    'autobuild.effects._nearest': ('effects.html#_nearest', 'autobuild/effects.py'),
                                    'autobuild.effects._number': ('effects.html#_number', 'autobuild/effects.py'),

@@ -161,6 +161,7 @@ def design(
     "Which networks to measure first"
     from pandas import DataFrame
     import autobuild.design # Gives every space its `design`
+    if n<1: raise ValueError(f'n is a number of networks, 1 or more, not {n}')
     _check_out(out)
     _give(DataFrame(dict(architecture=[str(arch) for arch in _space(space).design(n, seed)])), out)
 

@@ -178,7 +178,7 @@ def _from_frame(space:Space, df:pd.DataFrame, column:str, places:list|None, *abo
     names = _names(df.columns)
     if not isinstance(column, str) or column not in names:
         near = did_you_mean(column, names)
-        raise DataError(f"there is no column {column!r:.100}{near}; columns are {', '.join(names):.500}")
+        raise DataError(f"there is no column {column!r:.100}{near}; columns are {', '.join(names) or 'none':.500}")
     place = names.index(column)
     archs, rest = list(df.iloc[:,place]), df.iloc[:,[i for i in range(len(names)) if i!=place]]
     if places and isinstance(space, Space): archs = _architectures(space, archs, places)

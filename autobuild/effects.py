@@ -309,13 +309,18 @@ def main_table(self:Effects) -> pd.DataFrame: # feature, choice, stage, layer, e
     return _table(rows, ['feature', 'choice', 'stage', 'layer', 'effect', 'spread', 'share'])
 
 # %% ../nbs/72_effects.ipynb #663797c2
+def _in_order(choices):
+    "Numbers by size, anything else as it stands"
+    numbers = all(isinstance(choice, (int, float)) for choice in choices)
+    return sorted(choices) if numbers else list(choices)
+
 @patch
 def feature_table(self:Effects) -> pd.DataFrame: # feature, choice, effect, spread, share
     "The main effect of every choice of every feature, highest share first"
     present, shares, places, rows = self.chooser.present(self.codes).mean(0), self.shares(), self.chooser.places, []
     for name in dict.fromkeys(place.feature for place in places):
         having = [i for i,place in enumerate(places) if place.feature==name]
-        for choice in dict.fromkeys(choice for i in having for choice in places[i].choices):
+        for choice in _in_order(dict.fromkeys(choice for i in having for choice in places[i].choices)):
             found = [(i, places[i].choices.index(choice)) for i in having if choice in places[i].choices]
             weights = [present[i]+1e-12 for i,_ in found]
             at_places = [np.resize(self.main[i][:,c], len(self.values)) for i,c in found]
@@ -484,7 +489,9 @@ def _in_words(table, predicted, mean, most=4):
     "A sentence about the largest contributions"
     def place(row): return str(Place(f'{row.feature} {row.choice}', row.stage, row.layer, ()))
     parts = [f'{place(row)}: {row.contribution:+.3g}' for row in table.head(most).itertuples()]
-    return f"predicted {predicted:.4g}, {predicted-mean:+.3g} from the mean {mean:.4g}: "+'; '.join(parts)
+    # As many digits as it takes to see the difference
+    digits = max(4, 2+math.ceil(math.log10(max(abs(mean)/(abs(predicted-mean) or math.inf), 1))))
+    return f"predicted {predicted:.{digits}g}, {predicted-mean:+.3g} from the mean {mean:.{digits}g}: "+'; '.join(parts)
 
 # %% ../nbs/72_effects.ipynb #cc7132eb
 def _pair_parts(effects, codes, here, top):
