@@ -799,12 +799,12 @@ def _too_few(found, n, where, looked):
 
 @patch
 def _worse_than_labelled(self:AutoBuild, built, finder, condition):
-    "A sentence if a labelled network that meets the condition is predicted better than all that were built"
+    "A sentence if a labelled network that meets the condition is predicted clearly better than all that were built"
     known = self._distinct_archs
     values = {name: finder.values(name, known) for name in ('predicted', *(condition.columns if condition else ()))}
     kept = np.isfinite(values['predicted']) & (condition(values) if condition else True)
     ours, theirs = built.table.predicted.max(), values['predicted'][kept].max(initial=-np.inf)
-    if not ours<theirs: return []
+    if not ours<theirs-.1*np.nanstd(values['predicted']): return []
     return [f"a labelled network is predicted at {theirs:.4g}, better than all that were built ({ours:.4g} at best): "
             "it may be the one to keep"]
 

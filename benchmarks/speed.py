@@ -184,7 +184,7 @@ def run(part, path):
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument('parts', nargs='*', choices=parts)
+    ask.add_argument('parts', nargs='*', choices=[*parts, []])
     ask.add_argument('--table', type=Path, default=table)
     asked = ask.parse_args()
     for part in asked.parts or parts:
