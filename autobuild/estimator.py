@@ -848,7 +848,7 @@ def _different(space, nets, order, n):
     for i in order:
         chosen, values = _measured(nets[i], steps)
         near = known.setdefault(chosen, [])
-        if any(np.abs(values-other).max(initial=0)<1 for other in near): continue
+        if any(np.abs(values-other).max(initial=0)<1-1e-6 for other in near): continue # A whole step is apart
         near.append(values)
         kept.append(i)
         if len(kept)==n: break
