@@ -13,8 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
 from . import __version__
 
 # %% ../nbs/95_cli.ipynb #9511c7c0
@@ -67,6 +65,7 @@ def _quantities(given:list|None):
 
 def _checked_quantity(text:str, function):
     "A user's function of networks, whose mistakes are said in one sentence"
+    import numpy as np
     from autobuild.measuring import _said
     def quantity(archs):
         try: values = function(archs)
