@@ -63,6 +63,7 @@ def _quantities(given:list|None):
         if not isinstance(found[name], Quantity): found[name] = _checked_quantity(text, found[name])
     return found or None
 
+# %% ../nbs/95_cli.ipynb #7c234300
 def _checked_quantity(text:str, function):
     "A user's function of networks, whose mistakes are said in one sentence"
     import numpy as np
