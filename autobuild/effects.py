@@ -311,7 +311,7 @@ def main_table(self:Effects) -> pd.DataFrame: # feature, choice, stage, layer, e
 # %% ../nbs/72_effects.ipynb #663797c2
 def _in_order(choices):
     "Numbers by size, anything else as it stands"
-    numbers = all(isinstance(choice, (int, float)) for choice in choices)
+    numbers = all(isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices)
     return sorted(choices) if numbers else list(choices)
 
 @patch
