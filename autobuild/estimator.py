@@ -31,7 +31,10 @@ from .fidelity import fidelity, measured_drops, swap_scores
 from .forest import Forest
 from .fronts import on_front
 from .graphs.graph_spaces import GraphSpace
-from .importance import block_profile, feature_scores, module_scores, node_scores, score_parts, standalone
+
+# %% ../nbs/90_estimator.ipynb #b41a22d3
+from .importance import (block_profile, feature_scores, has_other_layers, module_scores, node_scores,
+                                  score_parts, standalone)
 from .mining import mine_modules
 from .normalization import Shift, label_moments
 from .polynomial import Polynomial, Terms, fit_polynomial
@@ -578,7 +581,7 @@ def _module_table(self:AutoBuild, stage, configs, scores, readout):
 @patch
 def _module_spread(self:AutoBuild, stage, configs, scores, readout):
     "How unsure scores are; of modules that are read alone, what the members disagree about"
-    contexts = [context for context in self.contexts if len(context.rows)>len(context.stages[stage-1]['layers'])]
+    contexts = [context for context in self.contexts if has_other_layers(context, stage)]
     if not all(config['layers'] for config in configs) and not contexts: return scores.std(0)
     if readout in standalone or not len(configs): return scores.std(0)
     contexts = contexts or self.contexts

@@ -192,9 +192,9 @@ def variance(self:Polynomial,
 # %% ../nbs/28_polynomial.ipynb #994bf63d
 @patch(as_prop=True)
 def _noise(self:Polynomial):
-    "The variance of the labels' noise: K_ii = k(x_i, x_i) + noise"
-    rows = [part.double() for part in self._labelled]
-    return (torch.linalg.inv(self.inverse.double()).square().sum(1)-_own(rows)).mean().clamp(min=0)
+    "The variance of the labels' noise: K_11 = k(x_1, x_1) + noise, and L has one number in its first row"
+    first = [part[:1].double() for part in self._labelled]
+    return (1/self.inverse[0,0].double()**2-_own(first)[0]).clamp(min=0)
 
 @patch
 def usual_variance(self:Polynomial) -> float: # From 0 up, squared standard deviations of the labels
