@@ -144,11 +144,12 @@ def learning_curve(
     archs:list, # Distinct labelled networks
     labels:np.ndarray, # (n,) their mean labels
     seed:int=0, # Fixes the parts
+    terms:Terms|None=None, # What the polynomial reads; None for `Terms(Encoder(space))`
 ) -> pd.DataFrame: # labels, draw, spearman: of the polynomial alone on networks that it has not seen
     "How well networks are ranked by what parts of the labels teach"
     from scipy.stats import spearmanr
     encoder, n, rows = Encoder(space), len(archs), []
-    terms = Terms(encoder)
+    terms = terms or Terms(encoder)
     counts, draws = terms(encoder(archs)), 8 if n<=150 else 4 if n<=1000 else 2 # More labels vary less
     for draw in range(draws):
         order = np.random.default_rng([seed, 5, draw]).permutation(n)

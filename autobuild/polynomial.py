@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['knots', 'most_operations', 'directions', 'most_for_scales', 'most_fitted', 'most_for_folds', 'most_factors', 'Terms',
-           'curve_terms', 'Polynomial', 'fit_polynomial']
+           'curve_terms', 'quantity_directions', 'Polynomial', 'fit_polynomial']
 
 # %% ../nbs/28_polynomial.ipynb #11de9c2f
 import math
@@ -25,6 +25,7 @@ class Terms:
     "What stands where in a network, as numbers"
     def __init__(self,
         encoder:Encoder, # Of the space
+        directions:torch.Tensor|None=None, # (terms, quantities) as `quantity_directions` gives them; None for none
     ):
         names, choices = list(encoder.categories), [len(known) for known in encoder.categories.values()]
         ends = torch.tensor([0, *choices], device=encoder.device).cumsum(0)
@@ -40,6 +41,7 @@ class Terms:
         few = [o for o in names if o in followed and len(encoder.categories[o])<=most_operations]
         self.wired = [(names.index(o), len(encoder.categories[o])) for o in few]
         self.longest = sum(max(stage.counts) for stage in encoder.space.stages) if self.wired else 0
+        self.directions = directions
 
 # %% ../nbs/28_polynomial.ipynb #dc16e976
 @patch
@@ -79,12 +81,13 @@ def __call__(self:Terms,
 @patch
 def groups(self:Terms,
     counts:torch.Tensor, # (graphs, terms)
-) -> list: # (graphs, sums) of each feature in the whole network, in each stage, at each place; then path terms
+) -> list: # (graphs, sums) of features in the whole network, each stage, each place; path terms; quantities
     "The terms, and their sums over layers and over stages"
     placed, depth = counts[:,:self.count].reshape(len(counts), *self.sizes, -1), len(self.sizes)
     sums = [placed.sum(tuple(range(level, depth+1))) if level<=depth else placed for level in range(1, depth+2)]
-    paths = [counts[:,self.count:]] if counts.shape[1]>self.count else []
-    return [part.flatten(1) for level in sums for part in level.split(self.widths, -1)]+paths
+    beside = [counts[:,self.count:]] if counts.shape[1]>self.count else []
+    if self.directions is not None: beside += (counts@self.directions.to(counts)).split(1, 1)
+    return [part.flatten(1) for level in sums for part in level.split(self.widths, -1)]+beside
 
 @patch
 def per_term(self:Terms,
@@ -96,8 +99,33 @@ def per_term(self:Terms,
         cells, features = self.sizes[:level], weights[level*len(self.widths):(level+1)*len(self.widths)]
         joined = torch.cat([weight.reshape(*lead, *cells, -1) for weight in features], -1)
         total = total+joined.reshape(*lead, *cells, *[1]*(depth-level), self.per_place)
+    along, beside = 0, weights[(depth+1)*len(self.widths):]
+    if self.directions is not None:
+        count = self.directions.shape[1]
+        along, beside = torch.cat(beside[-count:], -1)@self.directions.T.to(total), beside[:-count]
     placed = total.expand(*lead, *self.sizes, self.per_place).flatten(len(lead))
-    return torch.cat([placed, *weights[(depth+1)*len(self.widths):]], -1)
+    return torch.cat([placed, *beside], -1)+along
+
+# %% ../nbs/28_polynomial.ipynb #98ce38aa
+def quantity_directions(
+    terms:Terms, # Of the space
+    counts:torch.Tensor, # (n, terms) of networks, labelled or not; some hundreds
+    amounts:np.ndarray, # (n, quantities), such as parameters; none of them the same for all networks
+) -> torch.Tensor: # (terms, quantities)
+    "In which direction of the terms each quantity grows: its logarithm's, where all amounts are positive"
+    amounts = np.asarray(amounts, float)
+    known = np.where(amounts.min(0)>0, np.log(np.maximum(amounts, 1e-300)), amounts)
+    known = torch.as_tensor((known-known.mean(0))/known.std(0))
+    groups = terms.groups(counts.cpu().double())
+    sums = torch.cat(groups, 1)-torch.cat(groups, 1).mean(0)
+    products = sums@sums.T
+    stronger = products+1e-4*products.diagonal().mean()*torch.eye(len(products), dtype=products.dtype)
+    weights = sums.T@torch.linalg.solve(stronger, known)
+    return terms.per_term(_parts(weights, groups)).T.float().to(terms.offset.device)
+
+def _parts(weights, like):
+    "Columns (sums of all groups, ...) group by group, sums last"
+    return [part.movedim(0, -1) for part in weights.split([group.shape[1] for group in like])]
 
 # %% ../nbs/28_polynomial.ipynb #34966de0
 def _kernel(scales, products):
@@ -109,7 +137,8 @@ def _kernel(scales, products):
 
 def _with_noise(scales, covariance):
     "Covariances of labels, noise included"
-    return covariance+(scales[-1].exp()+1e-6)*torch.eye(len(covariance), dtype=covariance.dtype)
+    least = 1e-6+1e-10*covariance.diagonal().mean() # Else rounding leaves no Cholesky factor where scales are large
+    return covariance+(scales[-1].exp()+least)*torch.eye(len(covariance), dtype=covariance.dtype)
 
 # %% ../nbs/28_polynomial.ipynb #5e9bb140
 def _likeliest(products, labels, steps=30):
@@ -292,10 +321,6 @@ def _factored(rows, solved):
     strength = values.abs()*(rows@factors).square().std(0)
     kept = strength.argsort(descending=True, stable=True)[:most_factors].sort()[0]
     return factors[:,kept], values[kept]
-
-def _parts(weights, like):
-    "Columns (sums of all groups, ...) group by group, sums last"
-    return [part.movedim(0, -1) for part in weights.split([group.shape[1] for group in like])]
 
 # %% ../nbs/28_polynomial.ipynb #07561d69
 def _polynomial(terms, scales, centred, means, lengths, solved):

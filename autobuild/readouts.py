@@ -383,6 +383,7 @@ def fit_predictor(
     progress:bool=True, # Show a progress bar
     quantities:dict|None=None, # {name: (n,) values}, for `held_out` alone
     bounds:tuple=(-math.inf, math.inf), # The lowest and the highest that a label can be
+    terms:Terms|None=None, # What the parts read; None for `Terms(encoder)`
 ) -> tuple: # (Predictor, what `held_out` says)
     "Train an ensemble; raises ValueError if the training diverges"
     labels, rows = np.asarray(labels, float), folds(len(archs), ensemble, seed)
@@ -390,7 +391,7 @@ def fit_predictor(
     scaled, batch, net = warp.warp(labels), encoder(archs), new_network(encoder, ensemble, width, hops, seed)
     train_network(net, batch, scaled, rows, recipe, seed, progress)
     shift = Shift.fit(net, batch, archs, labels)
-    alone = Predictor(net, shift, warp, encoder, Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
+    alone = Predictor(net, shift, warp, encoder, terms or Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
     if not torch.isfinite(alone.read_batch(batch).y).all(): raise _diverged(recipe, labels)
     predictor, unseen = _with_parts(alone, batch, scaled, rows, weights, seed)
     return predictor, held_out(predictor, unseen, labels, rows, quantities)

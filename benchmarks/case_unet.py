@@ -5,6 +5,7 @@
     python benchmarks/case_unet.py picks      # choose four networks in each way
     python benchmarks/case_unet.py train      # train what was picked
     python benchmarks/case_unet.py fewer      # how well fits on fewer labels rank the networks they have not seen
+    python benchmarks/case_unet.py few_built  # build from 20, 35 and 50 of the labels, and train what was built
     python benchmarks/case_unet.py pictures   # inpaintings by the worst and best labelled network and by the best built
     python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
 
@@ -247,6 +248,26 @@ def few(sizes=(20, 30, 40, 50), draws=6):
                              top4=round(distance[best].mean(), 2), rest=round(distance[rest].mean(), 2)))
     pd.DataFrame(rows).to_csv(here/'case_unet_fewer.csv', index=False)
 
+def built_from(train, pool):
+    "What each way makes of some labels; networks labelled or not, but for those it was told of"
+    known, labels, everyone = set(train.archs), train.target(target), [*train.archs, *pool]
+    terms = one_hot(LabelledData(space, everyone, pd.DataFrame(index=range(len(everyone)))))
+    return {'AutoBuild': fit(train).construct(picked, where=f'macs <= {limit}', progress=False).archs,
+            'ridge': top(ridge(terms, np.arange(len(train)), labels)[len(train):], pool, known),
+            'labelled best': top(labels, train.archs, ())}
+
+def few_built(sizes=(20, 35, 50), draw=100):
+    "Four networks in each way from a part of the labels, drawn at random, each part within the next"
+    train, pool = data(), everything()
+    order, table = np.random.default_rng(draw).permutation(len(train)), here/'case_unet_few_picks.csv'
+    if not table.exists():
+        ways = {count: built_from(train[np.sort(order[:count])], pool) for count in sizes}
+        rows = [dict(labels=count, way=way, rank=rank, architecture=str(arch))
+                for count,found in ways.items() for way,archs in found.items() for rank,arch in enumerate(archs, 1)]
+        pd.DataFrame(rows).to_csv(table, index=False)
+    archs = [space.check(text) for text in pd.read_csv(table).architecture]
+    run([(arch, seed) for seed in (1, 2, 3) for arch in archs])
+
 def shown_networks():
     "(architecture, seed) of the worst labelled network, of the best, and of the best that was built"
     runs, label = pd.DataFrame(read(log)), data().table.sort_values('frechet')
@@ -266,7 +287,8 @@ def pictures():
     pixels = torch.stack(strip).permute(0, 2, 1, 3).reshape(5*18, -1)
     plt.imsave(here/'case_unet_strip.png', pixels, cmap='gray_r', vmin=-1, vmax=1)
 
-parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, pictures=pictures, pilot=pilot)
+parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, few_built=few_built, pictures=pictures,
+             pilot=pilot)
 
 if __name__=='__main__':
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
