@@ -350,6 +350,11 @@ def _diverged(recipe, labels):
                       f'labels from {labels.min():g} to {labels.max():g}): '
                       'labels of a moderate size and a smaller lr would help')
 
+def _finite(reading, recipe, labels):
+    "A reading by a network whose training has not diverged"
+    if torch.isfinite(reading.y).all(): return reading
+    raise _diverged(recipe, labels)
+
 def _label_scale(labels, recipe, bounds):
     "The label scale"
     with np.errstate(all='ignore'): standardised = (labels-labels.mean())/labels.std()
@@ -357,9 +362,8 @@ def _label_scale(labels, recipe, bounds):
     return Warp.fit(labels, bounds)
 
 # %% ../nbs/65_readouts.ipynb #cd074603
-def _with_parts(alone, batch, scaled, rows, weights, seed):
+def _with_parts(alone, reading, batch, scaled, rows, weights, seed):
     "(a `Predictor` of all parts, its reading of the labelled networks by fits that did not see their labels)"
-    reading = alone.read_batch(batch)
     parts, said = _fit_parts(alone.terms, batch, scaled, rows, weights or part_names, seed)
     found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
@@ -386,14 +390,13 @@ def fit_predictor(
     terms:Terms|None=None, # What the parts read; None for `Terms(encoder)`
 ) -> tuple: # (Predictor, what `held_out` says)
     "Train an ensemble; raises ValueError if the training diverges"
-    labels, rows = np.asarray(labels, float), folds(len(archs), ensemble, seed)
-    warp = _label_scale(labels, recipe, bounds)
-    scaled, batch, net = warp.warp(labels), encoder(archs), new_network(encoder, ensemble, width, hops, seed)
-    train_network(net, batch, scaled, rows, recipe, seed, progress)
+    labels, rows, batch = np.asarray(labels, float), folds(len(archs), ensemble, seed), encoder(archs)
+    warp, net = _label_scale(labels, recipe, bounds), new_network(encoder, ensemble, width, hops, seed)
+    train_network(net, batch, warp.warp(labels), rows, recipe, seed, progress)
     shift = Shift.fit(net, batch, archs, labels)
     alone = Predictor(net, shift, warp, encoder, terms or Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
-    if not torch.isfinite(alone.read_batch(batch).y).all(): raise _diverged(recipe, labels)
-    predictor, unseen = _with_parts(alone, batch, scaled, rows, weights, seed)
+    reading = _finite(alone.read_batch(batch), recipe, labels)
+    predictor, unseen = _with_parts(alone, reading, batch, warp.warp(labels), rows, weights, seed)
     return predictor, held_out(predictor, unseen, labels, rows, quantities)
 
 # %% ../nbs/65_readouts.ipynb #345ab062
