@@ -6,7 +6,8 @@
 Of a pool of at most 2,000 measured networks, N are labelled: drawn at random, or chosen by `Space.design`, which sees
 no label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret
 after the ten best of the rest are measured, too, in standard deviations of the pool's labels; the held-out figure that
-`fit` prints; and how many of the rest lie within their 80 % interval.
+`fit` prints; and how many of the rest lie within their 80 % interval. Where parameters and operations are known, too,
+`whole, costs` and `polynomial, costs` are from a fit that was told them for 500 networks, labelled or not.
 OFA-PN's labels are SURROGATES, outputs of the paper's authors' predictors.
 """
 import sys, time
@@ -19,14 +20,18 @@ from tqdm import tqdm
 from autobuild import load_dataset
 from autobuild.asking import learning_curve, outlook
 from autobuild.encoding import Encoder
+from autobuild.polynomial import Terms, quantity_directions
 from autobuild.readouts import fit_predictor
 from logs import append_table, done, read_table
 
 table = Path(__file__).parent/'results/study_few.csv'
-sizes, draws, most, picks = [8, 12, 17, 25, 35, 50, 68], 5, 2000, 10
+sizes, draws, most, picks = [8, 12, 17, 25, 35, 50, 68], 1, 2000, 10
 targets = {'nas_bench_macro': 'accuracy', 'accel_nasbench': 'accuracy', 'ofa_pn_surrogate': 'accuracy',
            'mnist1d': 'accuracy', 'nas_bench_graph:cs': 'accuracy_valid', 'nas_bench_graph:arxiv': 'accuracy_valid',
            'nas_bench_bert': 'glue', 'hat:xeon': '-latency'}
+
+costs = {'nas_bench_macro': ['params', 'flops'], 'accel_nasbench': ['params', 'macs'], 'mnist1d': ['params', 'macs'],
+         'nas_bench_graph:cs': ['params'], 'nas_bench_graph:arxiv': ['params']}
 
 def pool(name):
     "(space, distinct networks, their mean labels) of a data set, at most `most` of them"
@@ -35,6 +40,13 @@ def pool(name):
     archs = list(labels)
     archs = [archs[i] for i in np.random.default_rng(0).permutation(len(archs))[:most]]
     return data.space, archs, np.array([np.mean(labels[arch]) for arch in archs])
+
+def with_costs(name, encoder):
+    "Terms that know the directions of a set's costs; None where it has none"
+    if name not in costs: return None
+    data, _ = load_dataset(name).sample(500, 0)
+    terms = Terms(encoder)
+    return Terms(encoder, quantity_directions(terms, terms(encoder(data.archs)), data.table[costs[name]].to_numpy()))
 
 def ranked(said, labels):
     "Spearman's rank correlation; 0 where the same is said of all"
@@ -54,12 +66,13 @@ def coverage(predictor, archs, labels, part=.8):
     except ValueError: return np.nan
     return np.mean((low<=labels) & (labels<=high))
 
-def study(encoder, archs, labels, rows, seed):
-    "One fit, as rows of the table without their keys"
+def study(encoder, archs, labels, rows, seed, terms=None):
+    "One fit, as rows of the table without their keys; the row of the whole comes last"
     rows = np.array(sorted(rows, key=lambda i: str(archs[i]))) # The order in which `fit` takes them
     rest = np.setdiff1d(np.arange(len(archs)), rows)
     start = time.process_time()
-    predictor, heldout = fit_predictor(encoder, [archs[i] for i in rows], labels[rows], seed=seed, progress=False)
+    predictor, heldout = fit_predictor(encoder, [archs[i] for i in rows], labels[rows], seed=seed, progress=False,
+                                       terms=terms)
     seconds, others = time.process_time()-start, [archs[i] for i in rest]
     out, best, spread = [], labels.max(), labels.std()
     for part,said in by_part(predictor, others).items():
@@ -88,8 +101,13 @@ def run():
         if not left: continue
         space, archs, labels = pools[name]
         order, encoder = chosen(space, archs, draw, rule), Encoder(space)
+        directed = with_costs(name, encoder)
         for n in left:
             found = study(encoder, archs, labels, order[:n], draw)
+            if directed is not None and n<=35:
+                told = [row for row in study(encoder, archs, labels, order[:n], draw, directed)
+                        if row['part'] in ('polynomial', 'whole')]
+                found += [row|dict(part=f"{row['part']}, costs") for row in told]
             append_table(table, [dict(zip(keys, (name, draw, rule, n)), **row) for row in found])
 
 def run_enough():
