@@ -1,25 +1,27 @@
 """How good is construction? Fronts against NSGA-II, four descriptions of one space, 243 networks, limits kept.
 
     python benchmarks/construction.py                # adds to benchmarks/results/construction.csv, resumable
-    python benchmarks/construction.py descriptions   # one part: fronts, descriptions, built, sure, oracles
+    python benchmarks/construction.py descriptions   # one part: fronts, descriptions, built, loop, sure, oracles
     python benchmarks/construction.py --summary      # means and spreads over draws
 
 fronts: `construct_front` against pymoo's NSGA-II (`pip install pymoo`), which calls the same fitted predictors 50 times
 as often. Judge: the same predictors; hypervolume above the worst labels. Ensembles of 3, so that 500,000 calls end.
 descriptions: 24 layers with 27 choices each, written as 1x24, 6x4, 8x3 and 24x1 stages, the same labels; MADE-UP truths
 that add up, or have pairs too; against a ridge on the same labels whose best network is found exactly. In label s.d.
-built: 243 networks for OFA-PN from 300 SURROGATE labels. sure: which part of what is built under `latency < L` truly
-keeps it. What a network truly is, say Gaussian processes on plain features, fitted to all labels: oracles that are not
-AutoBuild's. CPU seconds of one core.
+built: 243 networks for OFA-PN from 300 SURROGATE labels. loop: 300 of its networks measured one batch after another,
+against one shot and chance; `optimum` is what climbing on the oracle itself finds with 100,000 looks. sure: which part
+of what is built under `latency < L` truly keeps it. What a network truly is, say Gaussian processes on plain features,
+fitted to all labels: oracles that are not AutoBuild's. CPU seconds of one core.
 """
-import argparse, itertools, multiprocessing, resource, time, warnings
+import argparse, itertools, multiprocessing, random, resource, tempfile, time, warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
 import baselines, logs
-from autobuild import AutoBuild, LabelledData, Space, load_dataset
+from autobuild import AutoBuild, LabelledData, Space, improve, load_dataset
+from autobuild.asking import neighbours
 from autobuild.costs import feed_forward_parameters
 from autobuild.fronts import hypervolume
 
@@ -266,18 +268,20 @@ def descriptions(draws=3, n=200):
 
 # --- oracles that are not ours ---
 
-def plain_features(name, archs):
-    "HAT's features as they are; any other space's choices, one column each"
+def plain_features(name):
+    "A function of networks: HAT's features as they are; any other space's choices, one column each"
     if name!='hat:xeon':
         space = data_of(name).space
         terms = [(place, choice) for place,choices in baselines.parameters(space).items() for choice in choices]
-        chosen = [baselines.choices(arch) for arch in archs]
-        return baselines._matrix(chosen, {t: i for i,t in enumerate(terms)}).toarray()
+        columns = {t: i for i,t in enumerate(terms)}
+        return lambda archs: baselines._matrix([baselines.choices(arch) for arch in archs], columns).toarray()
     def row(arch):
         parts = ((len(stage['layers']), *(v for k,v in stage.items() if k!='layers')) for stage in arch.stages)
         return [value for part in parts for value in part]
-    x, known = (np.array([row(arch) for arch in some], float) for some in (archs, data_of(name).archs))
-    return (x-known.mean(0))/np.maximum(known.std(0), 1e-9)
+    def rows(archs): return np.array([row(arch) for arch in archs], float)
+    known = rows(data_of(name).archs)
+    centre, scale = known.mean(0), np.maximum(known.std(0), 1e-9)
+    return lambda archs: (rows(archs)-centre)/scale
 
 class Oracle:
     "A Gaussian process on plain features; its scales are found on 500 networks"
@@ -287,7 +291,8 @@ class Oracle:
         data = data_of(name)
         rows = np.arange(len(data)) if rows is None else rows
         rows = rows[data.table[metric].notna().to_numpy()[rows]]
-        x, y = plain_features(name, [data.archs[i] for i in rows]), data.table[metric].to_numpy()[rows]
+        self.features = plain_features(name)
+        x, y = self.features([data.archs[i] for i in rows]), data.table[metric].to_numpy()[rows]
         width = np.ones(x.shape[1]) if name=='hat:xeon' else 5.
         kernel = ConstantKernel(10., (.1, 1e4))*Matern(width, (.1, 1e3), nu=2.5)+WhiteKernel(.01, (1e-6, 10))
         few = np.random.default_rng(0).permutation(len(x))[:500]
@@ -295,9 +300,8 @@ class Oracle:
             warnings.simplefilter('ignore')
             kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[few], y[few]).kernel_
             self.fit = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=None).fit(x, y)
-        self.name = name
 
-    def __call__(self, archs): return self.fit.predict(plain_features(self.name, list(archs)))
+    def __call__(self, archs): return self.fit.predict(self.features(list(archs)))
 
 @cache
 def oracle(name, metric): return Oracle(name, metric)
@@ -337,6 +341,37 @@ def built(draws=3, n=300, count=243):
             if method=='construct': measures |= dict(seconds=seconds, foreseen=ab.predict(archs).mean())
             add('built', 'PN', method, draw, measures)
 
+# --- 300 measurements ---
+
+def climbed(space, judge, steps=100):
+    "The highest value that ten climbs by small changes find"
+    rng, best = random.Random(0), -np.inf
+    for seed in range(10):
+        parents = space.sample(10, seed)
+        for _ in range(steps):
+            archs = [*parents, *neighbours(space, parents, 100, rng)]
+            values = judge(archs)
+            parents = [archs[i] for i in np.argsort(-values, kind='stable')[:10]]
+        best = max(best, values.max())
+    return best
+
+def loop(draws=2, budget=300, batch=25):
+    "The best of 300 measured networks of OFA-PN, of all that the oracle knows"
+    name, judge = 'ofa_pn_surrogate', oracle('ofa_pn_surrogate', 'accuracy')
+    space = data_of(name).space
+    if not is_done('loop', 'PN', 'optimum', 0): add('loop', 'PN', 'optimum', 0, dict(best=climbed(space, judge)))
+    def measured(arch): return float(judge([arch])[0])
+    for draw in range(draws):
+        if is_done('loop', 'PN', 'improve', draw): continue
+        with tempfile.TemporaryDirectory() as folder:
+            tried = improve(space, measured, f'{folder}/log.jsonl', budget, batch=batch, seed=draw, progress=False)
+        drawn = space.sample(budget, 1000+draw)
+        values = judge(drawn)
+        labels = LabelledData(space, drawn[batch:], pd.DataFrame(dict(accuracy=values[batch:])))
+        shot = fitted(labels, 'accuracy', draw).construct(batch, progress=False).archs
+        for method,archs in {'random': drawn, 'one shot': [*labels.archs, *shot], 'improve': tried.archs}.items():
+            add('loop', 'PN', method, draw, dict(best=judge(archs).max(), networks=len(archs)))
+
 # --- limits ---
 
 sure_tasks = {'HAT, Xeon': ('hat:xeon', 'params', 'latency')} | {
@@ -367,7 +402,7 @@ def sure(draws=3, n=100, count=20):
                          target=ab.predict(archs).mean(), seconds=seconds)
             add('sure', f'{task}, {share:.0%} keep it', f'sure={level}', draw, found)
 
-parts = dict(oracles=oracles, descriptions=descriptions, sure=sure, built=built, fronts=fronts)
+parts = dict(oracles=oracles, descriptions=descriptions, sure=sure, built=built, loop=loop, fronts=fronts)
 
 def summary():
     "Means and spreads over draws"

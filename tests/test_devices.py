@@ -36,7 +36,7 @@ def elsewhere_model(small_model):
     sizes = small_model.ensemble, small_model.width, small_model.hops
     net = new_network(Encoder(small_model.space), *sizes, seed=0).to('meta').eval()
     moments = [tuple(o.to('meta') for o in kind) for kind in (here.shift.nodes, here.shift.graphs)]
-    terms, parts = Terms(encoder), {}
+    terms, parts = Terms(encoder, here.terms.directions.to('meta')), {} # The small data know a quantity
     for name,part in here.parts.items():
         parts[name] = replace(part, terms=terms, **{field: tensor.to('meta') for field,tensor in part.tensors.items()})
     shift = Shift(*moments, here.shift.labels)
