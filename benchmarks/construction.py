@@ -360,7 +360,8 @@ def loop(draws=2, budget=300, batch=25):
     name, judge = 'ofa_pn_surrogate', oracle('ofa_pn_surrogate', 'accuracy')
     space = data_of(name).space
     if not is_done('loop', 'PN', 'optimum', 0): add('loop', 'PN', 'optimum', 0, dict(best=climbed(space, judge)))
-    def measured(arch): return float(judge([arch])[0])
+    read, process = judge.features, judge.fit # What a process of its own can be sent
+    def measured(arch): return float(process.predict(read([arch]))[0])
     for draw in range(draws):
         if is_done('loop', 'PN', 'improve', draw): continue
         with tempfile.TemporaryDirectory() as folder:
