@@ -336,6 +336,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'autobuild.data._total': ('data.html#_total', 'autobuild/data.py'),
                                 'autobuild.data._typed': ('data.html#_typed', 'autobuild/data.py'),
                                 'autobuild.data.check_writable': ('data.html#check_writable', 'autobuild/data.py'),
+                                'autobuild.data.known_quantities': ('data.html#known_quantities', 'autobuild/data.py'),
                                 'autobuild.data.read_data': ('data.html#read_data', 'autobuild/data.py'),
                                 'autobuild.data.write_bytes': ('data.html#write_bytes', 'autobuild/data.py'),
                                 'autobuild.data.write_text': ('data.html#write_text', 'autobuild/data.py')},

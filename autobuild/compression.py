@@ -668,7 +668,7 @@ def data(self:Labels,
     archs = [self.apply.space.check(arch) for arch in archs]
     for arch in sorted(archs, key=str): self(arch)
     table = pd.DataFrame({name: [self(arch) for arch in archs]})
-    return LabelledData(self.apply.space, archs, table, self.apply.space.name, self.apply.space.quantities)
+    return LabelledData(self.apply.space, archs, table, self.apply.space.name)
 
 # %% ../nbs/22_compression.ipynb #0a090f05
 @dataclass

@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .data import DataError, LabelledData
+from .data import DataError, LabelledData, known_quantities
 from .estimator import AutoBuild, AutoBuildWarning
 from .measuring import MeasureWarning, NothingMeasured, measure, read_measured, read_records
 from .spaces import Architecture, Space
@@ -171,7 +171,7 @@ def improve(
     batch:int=10, # Networks measured between two fits
     explore:float=.5, # As in `AutoBuild.ask`; the last batch does not explore
     seed:int=0, # Fixes the design and all that is drawn
-    quantities:dict|None=None, # Known without a measurement, for `where`: as in `LabelledData`
+    quantities:dict|None=None, # Known without a measurement, as in `LabelledData`
     jobs:int|None=None, # As in `measure`
     timeout:float|None=None, # As in `measure`
     retries:int=0, # As in `measure`
@@ -182,8 +182,8 @@ def improve(
     AutoBuild('accuracy' if target is None else target, seed=seed, **settings) # Raises before hours are spent
     search = _Search(space, f, Path(path), check_number('budget', budget, 1, 1e6, whole=True),
                      check_number('batch', batch, 1, 1e6, whole=True), check_number('explore', explore, 0, 1),
-                     _checked(where, space, quantities or {}),
-                     target, dict(quantities or {}), seed, settings,
+                     _checked(where, space, known_quantities(space, quantities)),
+                     target, known_quantities(space, quantities), seed, settings,
                      dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
     return search.run(progress)
 

@@ -125,3 +125,20 @@ def test_the_same_graph_from_onnx(family, tmp_path):
     assert again==arch
     blocks = Architecture.from_onnx(tmp_path/'net.onnx', detail='blocks')
     assert Counter(blocks.nodes.op)==Counter(Architecture.from_torch(module, example, detail='blocks').nodes.op)
+
+def test_diffusion_models_are_imported_as_they_come():
+    "A U-Net and a diffusion transformer of diffusers"
+    diffusers = pytest.importorskip('diffusers', reason='pip install diffusers for this test')
+    down, up = ['CrossAttnDownBlock2D', 'DownBlock2D'], ['UpBlock2D', 'CrossAttnUpBlock2D']
+    unet = diffusers.UNet2DConditionModel(16, block_out_channels=[32, 64], layers_per_block=1, down_block_types=down,
+                                          up_block_types=up, cross_attention_dim=32, norm_num_groups=8)
+    dit = diffusers.DiTTransformer2DModel(2, 16, 4, num_layers=3, sample_size=16, num_embeds_ada_norm=10)
+    picture, time_step = torch.zeros(1, 4, 16, 16), torch.tensor([5])
+    found = {
+        'ResnetBlock2D': (unet, (picture, time_step, torch.zeros(1, 7, 32))),
+        'BasicTransformerBlock': (dit, dict(hidden_states=picture, timestep=time_step, class_labels=torch.tensor([1])))}
+    for block,(model, example) in found.items():
+        arch = Architecture.from_torch(model.eval(), example)
+        assert {'scaled_dot_product_attention', 'linear', 'silu'}<={row['op'] for row in arch.rows}
+        blocks = Counter(row['op'] for row in Architecture.from_torch(model, example, detail='blocks').rows)
+        assert blocks[block]>=3
