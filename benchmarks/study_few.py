@@ -104,7 +104,7 @@ def run():
         directed = with_costs(name, encoder)
         for n in left:
             found = study(encoder, archs, labels, order[:n], draw)
-            if directed is not None and n<=35:
+            if directed is not None and n<=25:
                 told = [row for row in study(encoder, archs, labels, order[:n], draw, directed)
                         if row['part'] in ('polynomial', 'whole')]
                 found += [row|dict(part=f"{row['part']}, costs") for row in told]
