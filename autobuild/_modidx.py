@@ -1416,6 +1416,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'autobuild.polynomial._per_sum': ('polynomial.html#_per_sum', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial._polynomial': ('polynomial.html#_polynomial', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial._refitted': ('polynomial.html#_refitted', 'autobuild/polynomial.py'),
+                                      'autobuild.polynomial._ridge': ('polynomial.html#_ridge', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial._with_noise': ('polynomial.html#_with_noise', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial.curve_terms': ('polynomial.html#curve_terms', 'autobuild/polynomial.py'),
                                       'autobuild.polynomial.fit_polynomial': ('polynomial.html#fit_polynomial', 'autobuild/polynomial.py'),

@@ -182,7 +182,7 @@ def _distinct(data, labels):
     return [arch for arch,_ in rows], means, spread
 
 # %% ../nbs/90_estimator.ipynb #eee9c053
-free_networks = 500 # Networks whose quantities are computed; directions change little with more
+free_networks = 1000 # Networks whose quantities are computed; directions change little with more
 
 def _amounts(name, quantity, archs):
     "(values of a quantity, or None where they are of no use; a sentence where they cannot be computed)"

@@ -171,7 +171,7 @@ def per_term(self:Terms,
 # %% ../nbs/28_polynomial.ipynb #98ce38aa
 def quantity_directions(
     terms:Terms, # Of the space
-    counts:torch.Tensor, # (n, terms) of networks, labelled or not; some hundreds
+    counts:torch.Tensor, # (n, terms) of networks, labelled or not; a thousand are enough
     amounts:np.ndarray, # (n, quantities), such as parameters; none of them the same for all networks
 ) -> torch.Tensor: # (terms, quantities)
     "In which direction of the terms each quantity grows: its logarithm's, where all amounts are positive"
@@ -180,10 +180,20 @@ def quantity_directions(
     known = torch.as_tensor((known-known.mean(0))/known.std(0))
     groups = terms.groups(counts.cpu().double())
     sums = torch.cat(groups, 1)-torch.cat(groups, 1).mean(0)
-    products = sums@sums.T
-    stronger = products+1e-4*products.diagonal().mean()*torch.eye(len(products), dtype=products.dtype)
-    weights = sums.T@torch.linalg.solve(stronger, known)
+    weights = sums.T@_ridge(sums@sums.T, known)
     return terms.per_term(_parts(weights, groups)).T.float().to(terms.offset.device)
+
+def _ridge(products, known):
+    "(n, quantities) alpha of the ridge that errs least at networks left out, for each quantity"
+    values, vectors = torch.linalg.eigh(products)
+    projected, best = vectors.T@known, None
+    for strength in values.mean()*torch.logspace(-4, 1, 11, dtype=values.dtype):
+        inverse = 1/(values.clamp(min=0)+strength)
+        alpha, diagonal = vectors@(inverse[:,None]*projected), (vectors**2)@inverse
+        error = (alpha/diagonal[:,None]).square().mean(0)
+        if best is not None: alpha = torch.where(error<best[0], alpha, best[1])
+        best = (error if best is None else torch.minimum(error, best[0])), alpha
+    return best[1]
 
 def _parts(weights, like):
     "Columns (sums of all groups, ...) group by group, sums last"
