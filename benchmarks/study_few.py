@@ -7,7 +7,7 @@ Of a pool of at most 2,000 measured networks, N are labelled: drawn at random, o
 no label. One fit gives all parts. Noted are Spearman's rank correlation on the rest of the pool by part; the regret
 after the ten best of the rest are measured, too, in standard deviations of the pool's labels; the held-out figure that
 `fit` prints; and how many of the rest lie within their 80 % interval. Where parameters and operations are known, too,
-`whole, costs` and `polynomial, costs` are from a fit that was told them for 500 networks, labelled or not.
+`whole, costs` and `polynomial, costs` are from a fit that was told them for 1,000 networks, labelled or not.
 OFA-PN's labels are SURROGATES, outputs of the paper's authors' predictors.
 """
 import sys, time
@@ -30,7 +30,7 @@ targets = {'nas_bench_macro': 'accuracy', 'accel_nasbench': 'accuracy', 'ofa_pn_
            'mnist1d': 'accuracy', 'nas_bench_graph:cs': 'accuracy_valid', 'nas_bench_graph:arxiv': 'accuracy_valid',
            'nas_bench_bert': 'glue', 'hat:xeon': '-latency'}
 
-costs = {'nas_bench_macro': ['params', 'flops'], 'accel_nasbench': ['params', 'macs'], 'mnist1d': ['params', 'macs'],
+costs = {'nas_bench_macro': ['params', 'flops'], 'accel_nasbench': ['params', 'macs'], 'mnist1d': ['params'],
          'nas_bench_graph:cs': ['params'], 'nas_bench_graph:arxiv': ['params']}
 
 def pool(name):
@@ -42,11 +42,16 @@ def pool(name):
     return data.space, archs, np.array([np.mean(labels[arch]) for arch in archs])
 
 def with_costs(name, encoder):
-    "Terms that know the directions of a set's costs; None where it has none"
+    "Terms that know the directions of a set's costs, from 1,000 networks drawn at random; None where it has none"
     if name not in costs: return None
-    data, _ = load_dataset(name).sample(500, 0)
-    terms = Terms(encoder)
-    return Terms(encoder, quantity_directions(terms, terms(encoder(data.archs)), data.table[costs[name]].to_numpy()))
+    data, terms = load_dataset(name), Terms(encoder)
+    if data.quantities: # Any network's
+        archs = data.space.sample(1000, 100, distinct=False)
+        amounts = np.stack([quantity(archs) for quantity in data.quantities.values()], 1)
+    else:
+        data, _ = data.sample(1000, 0)
+        archs, amounts = data.archs, data.table[costs[name]].to_numpy()
+    return Terms(encoder, quantity_directions(terms, terms(encoder(archs)), amounts))
 
 def ranked(said, labels):
     "Spearman's rank correlation; 0 where the same is said of all"
