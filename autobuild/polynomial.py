@@ -168,6 +168,19 @@ def per_term(self:Terms,
     paths, along = beside[:-self.directions.shape[1]], torch.cat(beside[-self.directions.shape[1]:], -1)
     return torch.cat([placed, *paths], -1)+along@self.directions.T.to(along)
 
+# %% ../nbs/28_polynomial.ipynb #050bf737
+def _ridge(products, known):
+    "(n, quantities) alpha of the ridge that errs least at networks left out, for each quantity"
+    values, vectors = torch.linalg.eigh(products)
+    projected, best = vectors.T@known, None
+    for strength in values.mean()*torch.logspace(-4, 1, 11, dtype=values.dtype):
+        inverse = 1/(values.clamp(min=0)+strength)
+        alpha, diagonal = vectors@(inverse[:,None]*projected), (vectors**2)@inverse
+        error = (alpha/diagonal[:,None]).square().mean(0)
+        if best is not None: alpha = torch.where(error<best[0], alpha, best[1])
+        best = (error if best is None else torch.minimum(error, best[0])), alpha
+    return best[1]
+
 # %% ../nbs/28_polynomial.ipynb #98ce38aa
 def quantity_directions(
     terms:Terms, # Of the space
@@ -182,18 +195,6 @@ def quantity_directions(
     sums = torch.cat(groups, 1)-torch.cat(groups, 1).mean(0)
     weights = sums.T@_ridge(sums@sums.T, known)
     return terms.per_term(_parts(weights, groups)).T.float().to(terms.offset.device)
-
-def _ridge(products, known):
-    "(n, quantities) alpha of the ridge that errs least at networks left out, for each quantity"
-    values, vectors = torch.linalg.eigh(products)
-    projected, best = vectors.T@known, None
-    for strength in values.mean()*torch.logspace(-4, 1, 11, dtype=values.dtype):
-        inverse = 1/(values.clamp(min=0)+strength)
-        alpha, diagonal = vectors@(inverse[:,None]*projected), (vectors**2)@inverse
-        error = (alpha/diagonal[:,None]).square().mean(0)
-        if best is not None: alpha = torch.where(error<best[0], alpha, best[1])
-        best = (error if best is None else torch.minimum(error, best[0])), alpha
-    return best[1]
 
 def _parts(weights, like):
     "Columns (sums of all groups, ...) group by group, sums last"

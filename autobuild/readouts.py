@@ -115,7 +115,7 @@ def read_batch(self:Predictor,
 
 # %% ../nbs/65_readouts.ipynb #9a096269
 least_doubt = .3 # c, in variances of the label scale; with .1 networks like the labelled ones are ranked a little worse
-labels_for_doubt = 16 # From 8 to 14 labels, networks are ranked better by weights as they are (8 data sets, up to 3 draws)
+labels_for_doubt = 16 # With 8 to 14, networks are ranked better by weights as they are (8 data sets, up to 3 draws)
 
 @patch
 def _trusted(self:Predictor, reading, counts):
