@@ -24,16 +24,14 @@ most_joint = 20_000 # Terms of such pairs over all places; features of few choic
 
 def _made_together(encoder, names, choices):
     "Pairs of categories: both chosen for a layer; one for a layer, one for its stage"
-    layers = {name for stage in encoder.space.stages for name in stage.layer}
-    stages = {name for stage in encoder.space.stages for name in stage.stage}-layers
-    size = {pair: choices[pair[0]]*choices[pair[1]] for pair in itertools.combinations(range(len(names)), 2)}
-    def among(first, second): return [(i, j) for i,j in size if names[i] in first and names[j] in second]
-    within, across = among(layers, layers), sorted(among(layers, stages)+among(stages, layers))
+    levels = [encoder.space.levels.get(name) for name in names]
+    size = {(i, j): choices[i]*choices[j] for i,j in itertools.combinations(range(len(names)), 2)}
+    groups = [[(i, j) for i,j in size if {levels[i], levels[j]}==wanted] for wanted in ({'layer'}, {'layer', 'stage'})]
     places = math.prod(choices[names.index(name)] for name in ('stage', 'layer'))
-    ordered = sorted([*within, *across], key=size.get)
+    ordered = sorted(sum(groups, []), key=size.get)
     totals = itertools.accumulate(size[pair] for pair in ordered)
     few = {o for o,total in zip(ordered, totals) if size[o]<=most_together and total*places<=most_joint}
-    groups = [[pair for pair in group if pair in few] for group in (within, across)]
+    groups = [[pair for pair in group if pair in few] for group in groups]
     return [group for group in groups if group]
 
 # %% ../nbs/28_polynomial.ipynb #a5d37a87
@@ -43,9 +41,7 @@ most_operations = 12 # Choices of a category whose paths are followed; more have
 def _chosen_once(encoder, joint):
     "(places in `widths` of what is chosen for a stage or for the network, code of layer 1); `joint` stand between"
     known = [*encoder.categories, *[None]*joint, *encoder.continuous]
-    layers = {name for stage in encoder.space.stages for name in stage.layer}
-    above = {name for stage in encoder.space.stages for name in stage.stage} | set(encoder.space.network)
-    once = [i for i,name in enumerate(known) if name in above and name not in layers]
+    once = [i for i,name in enumerate(known) if encoder.space.levels.get(name) in ('network', 'stage')]
     numbers = list(encoder.categories['layer'])
     return (once, numbers.index(1)) if 1 in numbers else ([], None)
 
