@@ -180,10 +180,10 @@ def improve(
 ) -> LabelledData: # All measured networks, best first; those that break `where` last
     "Measure, learn, ask, measure: the best networks for a budget; raises `DataError` where nothing could be measured"
     AutoBuild('accuracy' if target is None else target, seed=seed, **settings) # Raises before hours are spent
+    quantities = known_quantities(space, quantities)
     search = _Search(space, f, Path(path), check_number('budget', budget, 1, 1e6, whole=True),
                      check_number('batch', batch, 1, 1e6, whole=True), check_number('explore', explore, 0, 1),
-                     _checked(where, space, known_quantities(space, quantities)),
-                     target, known_quantities(space, quantities), seed, settings,
+                     _checked(where, space, quantities), target, quantities, seed, settings,
                      dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
     return search.run(progress)
 

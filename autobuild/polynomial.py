@@ -168,14 +168,14 @@ def per_term(self:Terms,
 def _ridge(products, known):
     "(n, quantities) alpha of the ridge that errs least at networks left out, for each quantity"
     values, vectors = torch.linalg.eigh(products)
-    projected, best = vectors.T@known, None
+    projected, alphas, errors = vectors.T@known, [], []
     for strength in values.mean()*torch.logspace(-4, 1, 11, dtype=values.dtype):
         inverse = 1/(values.clamp(min=0)+strength)
-        alpha, diagonal = vectors@(inverse[:,None]*projected), (vectors**2)@inverse
-        error = (alpha/diagonal[:,None]).square().mean(0)
-        if best is not None: alpha = torch.where(error<best[0], alpha, best[1])
-        best = (error if best is None else torch.minimum(error, best[0])), alpha
-    return best[1]
+        alphas.append(vectors@(inverse[:,None]*projected))
+        diagonal = (vectors**2)@inverse
+        errors.append((alphas[-1]/diagonal[:,None]).square().mean(0))
+    best = torch.stack(errors).argmin(0)
+    return torch.stack([alphas[i][:,quantity] for quantity,i in enumerate(best.tolist())], 1)
 
 # %% ../nbs/28_polynomial.ipynb #98ce38aa
 def quantity_directions(
@@ -188,7 +188,8 @@ def quantity_directions(
     known = np.where(amounts.min(0)>0, np.log(np.maximum(amounts, 1e-300)), amounts)
     known = torch.as_tensor((known-known.mean(0))/known.std(0))
     groups = terms.groups(counts.cpu().double())
-    sums = torch.cat(groups, 1)-torch.cat(groups, 1).mean(0)
+    sums = torch.cat(groups, 1)
+    sums = sums-sums.mean(0)
     weights = sums.T@_ridge(sums@sums.T, known)
     return terms.per_term(_parts(weights, groups)).T.float().to(terms.offset.device)
 

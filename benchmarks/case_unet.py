@@ -211,18 +211,21 @@ def top(scores, archs, known):
     order = np.argsort(-scores, kind='stable')
     return [archs[i] for i in order if archs[i] not in known][:picked]
 
-def pick():
-    "Four networks in each way; what is labelled is not picked again, but for the labelled best"
-    train, pool = data(), everything()
+def picked_from(train, pool):
+    "What each way makes of some labels; what is labelled is not picked again, but for the labelled best"
     known, ab, labels = set(train.archs), fit(train), train.target(target)
     everyone = [*train.archs, *pool]
     terms = one_hot(LabelledData(space, everyone, pd.DataFrame(index=range(len(everyone)))))
-    ways = {'AutoBuild': ab.construct(picked, where=f'macs <= {limit}', progress=False).archs,
+    return {'AutoBuild': ab.construct(picked, where=f'macs <= {limit}', progress=False).archs,
             'exhaustive prediction': top(ab.predict(pool), pool, known),
             'ridge': top(ridge(terms, np.arange(len(train)), labels)[len(train):], pool, known),
             'labelled best': top(labels, train.archs, ())}
+
+def pick():
+    "Four networks in each way; what is labelled is not picked again, but for the labelled best"
+    pool = everything()
     rows = [dict(way=way, rank=rank, architecture=str(arch), pool=len(pool))
-            for way,archs in ways.items() for rank,arch in enumerate(archs, 1)]
+            for way,archs in picked_from(data(), pool).items() for rank,arch in enumerate(archs, 1)]
     pd.DataFrame(rows).to_csv(here/'case_unet_picks.csv', index=False)
 
 def measure_picks():
@@ -248,22 +251,14 @@ def few(sizes=(20, 30, 40, 50), draws=6):
                              top4=round(distance[best].mean(), 2), rest=round(distance[rest].mean(), 2)))
     pd.DataFrame(rows).to_csv(here/'case_unet_fewer.csv', index=False)
 
-def built_from(train, pool):
-    "What each way makes of some labels; networks labelled or not, but for those it was told of"
-    known, labels, everyone = set(train.archs), train.target(target), [*train.archs, *pool]
-    terms = one_hot(LabelledData(space, everyone, pd.DataFrame(index=range(len(everyone)))))
-    return {'AutoBuild': fit(train).construct(picked, where=f'macs <= {limit}', progress=False).archs,
-            'ridge': top(ridge(terms, np.arange(len(train)), labels)[len(train):], pool, known),
-            'labelled best': top(labels, train.archs, ())}
-
 def few_built(sizes=(20, 35, 50), draw=100):
     "Four networks in each way from a part of the labels, drawn at random, each part within the next"
     train, pool = data(), everything()
     order, table = np.random.default_rng(draw).permutation(len(train)), here/'case_unet_few_picks.csv'
     if not table.exists():
-        ways = {count: built_from(train[np.sort(order[:count])], pool) for count in sizes}
-        rows = [dict(labels=count, way=way, rank=rank, architecture=str(arch))
-                for count,found in ways.items() for way,archs in found.items() for rank,arch in enumerate(archs, 1)]
+        ways = {count: picked_from(train[np.sort(order[:count])], pool) for count in sizes}
+        rows = [dict(labels=count, way=way, rank=rank, architecture=str(arch)) for count,found in ways.items()
+                for way,archs in found.items() if way!='exhaustive prediction' for rank,arch in enumerate(archs, 1)]
         pd.DataFrame(rows).to_csv(table, index=False)
     archs = [space.check(text) for text in pd.read_csv(table).architecture]
     run([(arch, seed) for seed in (1, 2, 3) for arch in archs])

@@ -31,9 +31,9 @@ def saturated(data):
     def shown(archs):
         out, found = np.zeros((len(archs), len(known))), modules(archs)
         for column in found.T:
-            places = [known.get(module, -1) for module in column]
-            rows = np.flatnonzero(np.array(places)>=0)
-            out[rows,np.array(places)[rows]] = 1
+            places = np.array([known.get(module, -1) for module in column])
+            rows = np.flatnonzero(places>=0)
+            out[rows,places[rows]] = 1
         return out
     x, y = shown(data.archs), data.target('accuracy')
     order, fit = np.random.default_rng(0).permutation(len(y)), RidgeCV(np.logspace(-3, 2, 11))
