@@ -10,6 +10,7 @@ __all__ = ['readouts', 'least_doubt', 'labels_for_doubt', 'flattered', 'most_gro
 # %% ../nbs/65_readouts.ipynb #c241f547
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
@@ -364,15 +365,25 @@ def _label_scale(labels, recipe, bounds):
     return Warp.fit(labels, bounds)
 
 # %% ../nbs/65_readouts.ipynb #cd074603
-def _with_parts(alone, reading, batch, scaled, rows, weights, seed):
+def _with_parts(alone, reading, scaled, rows, fitted, weights):
     "(a `Predictor` of all parts, its reading of the labelled networks by fits that did not see their labels)"
-    parts, said = _fit_parts(alone.terms, batch, scaled, rows, weights or part_names, seed)
+    parts, said = fitted
     found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
     reading = replace(reading, parts=unseen, weights=found)
     predictor = replace(alone, parts=parts, weights=found)
     errors = abs(judged(predictor.verdict(reading), rows)-scaled)
     return replace(predictor, errors=np.sort(errors[~np.isnan(errors)])), reading
+
+def _whole(alone, batch, archs, labels, rows, fitted, weights, recipe):
+    "The same, from a `Predictor` that has the graph network alone"
+    alone = replace(alone, shift=Shift.fit(alone.net, batch, archs, labels))
+    reading = _finite(alone.read_batch(batch), recipe, labels)
+    return _with_parts(alone, reading, alone.warp.warp(labels), rows, fitted, weights)
+
+def _error(predictor):
+    "The mean squared error at networks that were left out; NaN where none was"
+    return np.square(predictor.errors).mean() if len(predictor.errors) else np.nan
 
 # %% ../nbs/65_readouts.ipynb #d92079dc
 def fit_predictor(
@@ -394,11 +405,11 @@ def fit_predictor(
     "Train an ensemble; raises ValueError if the training diverges"
     labels, rows, batch = np.asarray(labels, float), folds(len(archs), ensemble, seed), encoder(archs)
     warp, net = _label_scale(labels, recipe, bounds), new_network(encoder, ensemble, width, hops, seed)
-    train_network(net, batch, warp.warp(labels), rows, recipe, seed, progress)
-    shift = Shift.fit(net, batch, archs, labels)
-    alone = Predictor(net, shift, warp, encoder, terms or Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
-    reading = _finite(alone.read_batch(batch), recipe, labels)
-    predictor, unseen = _with_parts(alone, reading, batch, warp.warp(labels), rows, weights, seed)
+    alone = Predictor(net, None, warp, encoder, terms or Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
+    fitted = _fit_parts(alone.terms, batch, warp.warp(labels), rows, weights or part_names, seed)
+    whole = partial(_whole, alone, batch, archs, labels, rows, fitted, weights, recipe)
+    train_network(net, batch, warp.warp(labels), rows, recipe, seed, progress, lambda: _error(whole()[0]))
+    predictor, unseen = whole()
     return predictor, held_out(predictor, unseen, labels, rows, quantities)
 
 # %% ../nbs/65_readouts.ipynb #345ab062

@@ -1,4 +1,4 @@
-"""Other ways to find good networks in a pool: regressors on its terms, a kernel on graphs, evolution, TPE, a GNN.
+"""Other ways to find good networks in a pool: regressors on its terms, a kernel on graphs, evolution, TPE.
 
 A scorer `f(x, train_rows, y_train, seed)` gives every network of the pool a score, higher is better; `x` is a matrix
 (pool, terms), dense or sparse, made once per data set. A searcher spends `budget` evaluations on the pool and gives the
@@ -15,7 +15,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
-from autobuild import Architecture, AutoBuild
+from autobuild import Architecture
 
 # --- what a regressor sees ---
 
@@ -132,14 +132,6 @@ def weisfeiler_lehman_gp(found, train_rows, y_train, seed=0):
             likely = -n/2*np.log(np.mean(turned**2/inner))-np.log(inner).sum()/2
             if likely>best[0]: best = likely, kernel@(vectors@(turned/inner))
     return best[1]*y_train.std()+y_train.mean()
-
-def plain_gnn(data, train_rows, seed=0, target='accuracy'):
-    "One GNN of the paper's width trained on the squared error: no ranking loss, no warm-up, no ensemble, no parts"
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        plain = AutoBuild(target, ensemble=1, width=32, steps=400, seed=seed, readout='regressor', rank_weight=0,
-                          warmup=0, weights=dict(graph=1.))
-        return plain.fit(data[train_rows], progress=False).predict(data)
 
 # --- searchers ---
 
