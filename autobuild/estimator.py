@@ -115,7 +115,7 @@ class AutoBuild:
         width:int=16, # Embedding size of a node
         hops:int=4, # GATv2 layers, the paper's
         device:str='cpu', # Where torch computes; `cuda` for a GPU
-        weights:dict|None=None, # Of `graph`, `polynomial` and `forest` in a prediction; None finds them
+        weights:dict|None=None, # Of `graph`, `polynomial`, `forest` and `boosting` in a prediction; None finds them
         bounds:tuple|None=None, # The lowest and the highest that the target can be, such as (0, 1); None where unknown
         **recipe, # Settings of the training: steps, warmup, lr, batch, rank_weight, weight_decay
     ):
@@ -1298,9 +1298,9 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
 # %% ../nbs/90_estimator.ipynb #df11ea44
 def _saved_parts(terms, tensors):
     "{name: part} beside the graph network, as saved"
-    polynomial, forest = (_tensors_of(tensors, name) for name in ('polynomial', 'forest'))
-    found = dict(polynomial=Polynomial(terms, **polynomial)) if polynomial else {}
-    return found|(dict(forest=Forest(terms.count, **forest)) if forest else {})
+    found = {name: _tensors_of(tensors, name) for name in ('polynomial', 'forest', 'boosting')}
+    made = dict(polynomial=partial(Polynomial, terms), forest=partial(Forest, terms.count), boosting=partial(Forest, 0))
+    return {name: made[name](**own) for name,own in found.items() if own}
 
 # %% ../nbs/90_estimator.ipynb #b3592d1f
 def _check_parts(predictor, archs):

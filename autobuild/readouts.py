@@ -17,7 +17,7 @@ from fastcore.basics import patch
 
 from .encoding import Batch, Encoder, StageGrid
 from .gnn import HopNetwork, attend, graph_mean
-from .forest import Forest, fit_forest
+from .forest import Forest, fit_boosting, fit_forest
 from .normalization import Shift
 from .polynomial import Polynomial, Terms, fit_polynomial
 from .spaces import Architecture, Space
@@ -70,7 +70,7 @@ class Predictor:
     warp:Warp # The label scale
     encoder:Encoder # Of the space, on the network's device
     terms:Terms # What the parts read
-    parts:dict # Beside the graph network: `polynomial`, and `forest` where there are wirings
+    parts:dict # Beside the graph network: `polynomial`, and `forest` and `boosting` where there are wirings
     weights:dict # Of `graph` and of each part in a prediction
     errors:np.ndarray # (judged,) errors on the label scale of networks that were left out, sorted by size
     readout:str='both' # A name in `readouts`
@@ -332,10 +332,11 @@ def _fit_parts(terms, batch, scaled, rows, wanted, seed):
     folds = [np.setdiff1d(every, kept) for kept in rows]
     if 'polynomial' in wanted: found['polynomial'] = fit_polynomial(terms, counts, scaled, folds, seed)
     if 'forest' in wanted and terms.wired: found['forest'] = fit_forest(counts, terms.count, scaled, seed)
+    if 'boosting' in wanted and terms.wired: found['boosting'] = fit_boosting(counts, scaled, rows, seed)
     return {name: part for name,(part,_) in found.items()}, {name: said for name,(_,said) in found.items()}
 
 # %% ../nbs/65_readouts.ipynb #286a4670
-part_names = ('graph', 'polynomial', 'forest')
+part_names = ('graph', 'polynomial', 'forest', 'boosting')
 
 def _blend(scaled, graph, said, weights):
     "{name: weight} of the graph network and of each part"

@@ -152,6 +152,7 @@ def _one_cycle(net, draws, size, targets, recipe, steps, progress):
     with torch.no_grad(): net(next(draws(4096))[0])
     net.eval()
 
+# %% ../nbs/50_training.ipynb #6cf48c00
 def train_network(
     net:HopNetwork, # Trained in place, left in evaluation mode
     batch:Batch, # All labelled networks, on the network's device

@@ -84,11 +84,14 @@ def random_forest(x, train_rows, y_train, seed=0, share=1/3):
     forest = RandomForestRegressor(200, max_features=share, random_state=seed, n_jobs=1)
     return forest.fit(dense(x[train_rows]), y_train).predict(dense(x))
 
+def boosting(seed=0):
+    "300 small trees, each on a random part of the labels and of the terms"
+    return GradientBoostingRegressor(n_estimators=300, learning_rate=.05, max_depth=3, min_samples_leaf=3,
+                                     subsample=.7, max_features=.3, random_state=seed)
+
 def gradient_boosting(x, train_rows, y_train, seed=0):
-    "Gradient boosting with 300 small trees, each on a random part of the labels and of the terms"
-    boosting = GradientBoostingRegressor(n_estimators=300, learning_rate=.05, max_depth=3, min_samples_leaf=3,
-                                         subsample=.7, max_features=.3, random_state=seed)
-    return boosting.fit(dense(x[train_rows]), y_train).predict(dense(x))
+    "Gradient boosting"
+    return boosting(seed).fit(dense(x[train_rows]), y_train).predict(dense(x))
 
 def _fitted_gaussian_process(x, train_rows, y_train, seed):
     "The model of `gaussian_process`, and the rows scaled as it wants them"

@@ -1,11 +1,12 @@
 """ImageNet classification on several devices: what matters, what is built for which target, how much of the front.
 
     python benchmarks/case_imagenet.py              # every part below; what is already measured is kept
-    python benchmarks/case_imagenet.py fronts       # one part: oracle, hops, features, targets, fronts, accel
+    python benchmarks/case_imagenet.py fronts       # one part: hops, features, targets, fronts, accel
 
 OFA-ProxylessNAS has SURROGATE labels, outputs of the paper's authors' predictors. What a new network is worth is said
-by an oracle: for each metric an ensemble fitted to all 3,000 labels. Accel-NASBench has real ImageNet accuracies and
-measured throughputs, so there only networks of the pool of 5,138 count. About 25 minutes of one core in all.
+by an oracle of another kind than AutoBuild: for each metric a Gaussian process on plain features, fitted to all 3,000
+labels (`construction.py oracles` judges it). Accel-NASBench has real ImageNet accuracies and measured throughputs, so
+there only networks of the pool of 5,138 count. About 40 minutes of one core in all.
 """
 import argparse, itertools, warnings
 from functools import cache
@@ -19,8 +20,9 @@ from autobuild.construction import best_products
 from autobuild.fronts import hypervolume, on_front, simplex
 from autobuild.importance import feature_scores, standalone
 from autobuild.spaces import Candidates
+from construction import nsga2, oracle, plain_features
 
-results, kept = Path(__file__).parent/'results', Path(__file__).parent/'cache'
+results = Path(__file__).parent/'results'
 metrics, devices = ['accuracy', 'latency_gpu', 'latency_cpu', 'latency_npu'], ['gpu', 'cpu', 'npu']
 equations = { # The paper's; accuracy from 0 to 1, GPU and NPU latency in ms, CPU latency in s
     'gpu': ['100^accuracy', '100^accuracy / log10(latency_gpu)', 'sqrt(accuracy) - sqrt(latency_gpu)/4',
@@ -60,19 +62,9 @@ def sum_of_modules(ab, archs):
 @cache
 def pn(): return load_dataset('ofa_pn_surrogate')
 
-@cache
-def oracle(metric):
-    "An ensemble fitted to all labels of a metric; kept in a folder"
-    if not (kept/metric).exists():
-        settings = dict(ensemble=3, width=32, seed=1000, steps=1500, batch=128, contexts=1)
-        ab = AutoBuild(metric, **settings).fit(pn(), progress=False)
-        add('oracle', [dict(metric=metric, N=len(pn()), held_out=ab.heldout['prediction'])])
-        ab.save(kept/metric)
-    return AutoBuild.load(kept/metric)
-
 def worth(archs):
     "What the oracles say of networks, a column a metric"
-    return pd.DataFrame({m: oracle(m).predict(archs) for m in metrics})
+    return pd.DataFrame({m: oracle(pn().name, m)(archs) for m in metrics})
 
 @cache
 def fitted(metric, seed, n=300):
@@ -179,9 +171,29 @@ def ridge_front(seed, cost, objectives, value, n=300):
         found |= dict.fromkeys(itertools.islice(fresh, 10))
     return value(Candidates(space, list(found), [0]*len(found)))
 
+class Scores:
+    "What a predictor of each objective says of networks, larger is better"
+    count = 2
+    def __init__(self, accuracy, cost): self.accuracy, self.cost = accuracy, cost
+    def __call__(self, archs): return np.stack([self.accuracy(archs), -self.cost(archs)], 1)
+
+def searched(scores, seed, calls=25_000, size=250):
+    "The 250 networks that NSGA-II ends with, after 100 looks for each at what predictors say"
+    return list(dict.fromkeys(nsga2(pn().space, scores, calls, seed, population=size)[1]))
+
+def searched_by_ours(seed, cost, objectives, value):
+    return value(searched(Scores(fitted('accuracy', seed).predict, fitted(cost, seed).predict), seed))
+
+def searched_by_boosting(seed, cost, objectives, value, n=300):
+    train, space = pn().sample(n, seed)[0], pn().space
+    features = plain_features(pn().name)
+    models = [baselines.boosting(seed).fit(features(train.archs), train.target(m)) for m in ('accuracy', cost)]
+    return value(searched(Scores(*[lambda archs, m=m: m.predict(features(archs)) for m in models]), seed))
+
 ways = {'labelled only': none_more, 'random': at_random, 'built by ridge': ridge_front,
         'evolution, full space': full_evolution, 'evolution from the labelled': labelled_evolution,
-        'evolution, reduced space': reduced_evolution, 'built': built_front}
+        'evolution, reduced space': reduced_evolution, 'NSGA-II, boosting': searched_by_boosting,
+        'NSGA-II, our predictors': searched_by_ours, 'built': built_front}
 
 def fronts(seeds=range(5), n=300):
     "Hypervolume of 300 labelled networks and 250 more, from construction, evolution and at random"
@@ -190,7 +202,7 @@ def fronts(seeds=range(5), n=300):
     labelled = worth(pn().archs) if todo else None
     for seed,device,way in todo:
         cost, objectives = f'latency_{device}', ['accuracy', f'-latency_{device}']
-        def value(archs): return pd.DataFrame({name: oracle(name).predict(archs) for name in ('accuracy', cost)})
+        def value(archs): return pd.DataFrame({name: oracle(pn().name, name)(archs) for name in ('accuracy', cost)})
         corner = dict(accuracy=labelled.accuracy.min(), **{cost: labelled[cost].max()})
         more, seen = ways[way](seed, cost, objectives, value), value(pn().sample(n, seed)[0].archs)
         volume = hypervolume(pd.concat([seen, more]), objectives, corner)/hypervolume(labelled, objectives, corner)
@@ -271,11 +283,7 @@ def accel(seeds=range(10), n=100, more=100):
             add('accel', volumes(device, data, rows, picks, seed))
             if not seed: add('accel_networks', shown(device, data, picks))
 
-def oracles():
-    "The oracle of every metric"
-    for metric in metrics: oracle(metric)
-
-parts = dict(oracle=oracles, hops=hops, features=features, targets=targets, fronts=fronts, accel=accel)
+parts = dict(hops=hops, features=features, targets=targets, fronts=fronts, accel=accel)
 
 if __name__=='__main__':
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

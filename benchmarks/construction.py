@@ -103,8 +103,8 @@ class Genome:
         if feature.continuous: return feature.low+value*(feature.high-feature.low)
         return feature.choices[int(value*len(feature.choices))]
 
-def nsga2(space, values, start, calls, seed, population=200):
-    "pymoo's NSGA-II; gives what it looked at on its front, after a fiftieth, a tenth and all of its calls"
+def nsga2(space, values, calls, seed, population=200, marks=()):
+    "pymoo's NSGA-II; gives the values on its front after each number of calls in `marks`, and its last networks"
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.mutation import Mutation
     from pymoo.core.problem import Problem
@@ -122,10 +122,9 @@ def nsga2(space, values, start, calls, seed, population=200):
     def kept(algorithm):
         looked = algorithm.evaluator.n_eval
         if looked in marks: found[looked] = -algorithm.opt.get('F')
-    marks = [calls//50, calls//10, calls]
-    minimize(Front(), NSGA2(pop_size=population, crossover=UniformCrossover(), mutation=Fresh()),
-             ('n_eval', calls), seed=seed, callback=kept, verbose=False)
-    return [found[mark] for mark in marks]
+    out = minimize(Front(), NSGA2(pop_size=population, crossover=UniformCrossover(), mutation=Fresh()),
+                   ('n_eval', calls), seed=seed, callback=kept, verbose=False)
+    return [found[mark] for mark in marks], genome.networks(out.pop.get('X'))
 
 class Values:
     "What fitted predictors say of networks, larger is better; counts its calls"
@@ -168,7 +167,7 @@ def front_of(method, ab, objectives, volume, calls, draw):
         built = ab.construct_front(objectives, progress=False)
         seconds = time.process_time()-began
         return dict(volume=volume(values(built.archs)), seconds=seconds, networks=len(built))
-    after = nsga2(ab.space, values, [], calls, draw)
+    after, _ = nsga2(ab.space, values, calls, draw, marks=[calls//50, calls//10, calls])
     names = ['volume after a fiftieth', 'volume after a tenth', 'volume']
     found = dict(zip(names, map(volume, after)))
     return found | dict(seconds=time.process_time()-began, calls=values.calls)

@@ -4,7 +4,8 @@
 
 NAS-Bench-Macro is enumerated: a module's true value is the mean accuracy of all networks that have it (of the 3,969
 that differ; six modules of a stage are the same as others, and left out). Of Accel-NASBench's space 5,138 networks are
-labelled: the truth is what each module adds in a saturated fit to all of them, as in effects_accel.py. A row per data set, N, draw and read-out: the mean over stages of Spearman with the truth.
+labelled: the truth is what each module adds in a saturated fit to all of them, as in effects_accel.py. A row per data
+set, N, draw and read-out: the mean over stages of Spearman with the truth.
 """
 import argparse, itertools, warnings
 from pathlib import Path
@@ -23,7 +24,7 @@ table = Path(__file__).parent/'results/module_truth_labels.csv'
 first_draw = 600 # No draw below was looked at when defaults were chosen
 
 def enumerated(data):
-    "Per stage, the mean label of the networks that have a module; NaN for one that is always written differently"
+    "Per stage, the mean label of the networks that have a module; NaN where it is always written differently"
     labels, space = data.target('accuracy'), data.space
     numbers = np.array([[m.number(stage) for m,stage in zip(space.modules, arch.stages)] for arch in data.archs])
     return [np.array([labels[column==i].mean() for i in range(len(modules))])
