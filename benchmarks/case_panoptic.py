@@ -8,8 +8,9 @@
     python benchmarks/case_panoptic.py ranks     # how every hop ranks networks that were not trained on
     python benchmarks/case_panoptic.py picture   # keep six scenes and a network's prediction
     python benchmarks/case_panoptic.py table     # write case_panoptic.csv and case_panoptic_built.csv
+    python benchmarks/case_panoptic.py fresh     # three more draws of labels: built, ridge's, random of the same size
 
-`label` and `measure` append to case_panoptic_runs.jsonl and can be stopped and started again. JOBS=2 uses two
+`label`, `measure` and `fresh` append to case_panoptic_runs.jsonl and can be stopped and started again. JOBS=2 uses two
 processes.
 """
 import argparse, itertools, json, os, time, warnings
@@ -29,6 +30,7 @@ from panoptic_task import fitted_panoptic, macs, panoptic_data, segmented, space
 
 networks, reseeded, seed = 150, 12, 2026
 labels, built, retrain = 100, 5, (10, 11, 12)
+fresh_draws, fresh_seeds = (1, 2, 3), (20, 21)
 results = Path(__file__).parent/'results'
 log, picked = results/'case_panoptic_runs.jsonl', results/'case_panoptic_picked.csv'
 
@@ -203,7 +205,7 @@ def table():
     records, chosen = read(log), pd.read_csv(picked)
     labelled_runs = [record for record in records if record['seed']<10]
     wide(labelled_runs, labelled().archs).to_csv(results/'case_panoptic.csv')
-    picked_runs = [record for record in records if record['seed']>=10]
+    picked_runs = [record for record in records if record['seed'] in retrain]
     measured = wide(picked_runs, [space.check(text) for text in chosen.architecture]).drop(columns='macs')
     chosen.join(measured, on='architecture').to_csv(results/'case_panoptic_built.csv', index=False)
 
@@ -222,7 +224,36 @@ def picture(n=6):
         rows.append(dict(architecture=str(arch), **{name: as_text(pixels) for name,pixels in pictures.items()}))
     (results/'case_panoptic_scenes.jsonl').write_text(''.join(json.dumps(row)+'\n' for row in rows))
 
-parts = dict(label=label, choose=choose, measure=measure, modules=modules, ranks=ranks, picture=picture, table=table)
+# --- fresh draws ---
+
+def matched(archs, avoid, draw):
+    "A random network for each, of MACs within 2 % of its"
+    pool, found = space.sample(20_000, seed+1+draw), []
+    costs = macs(pool)
+    for cost in macs(archs):
+        near = (pool[i] for i in np.flatnonzero(abs(costs-cost)<=.02*cost))
+        found.append(next(arch for arch in near if arch not in avoid and arch not in found))
+    return found
+
+def fresh():
+    "Three more draws of the labels, and two trainings for PQ of what each leads to"
+    data, rows = labelled(), []
+    for draw in fresh_draws:
+        train, _ = data.sample(labels, draw)
+        limit = float(train.table.macs.median())
+        made = fit('pq', train, draw).construct(built, where=f'macs <= {limit}', progress=False).archs
+        groups = {'built for pq': made, 'ridge for pq': ridge_best('pq', train, limit, built),
+                  'random of the same size': matched(made, set(data.archs), draw)}
+        rows += [dict(draw=draw, group=group, architecture=str(arch), macs=int(macs([arch])[0]), limit=limit)
+                 for group,archs in groups.items() for arch in archs]
+    picks = pd.DataFrame(rows)
+    archs = [space.check(text) for text in dict.fromkeys(picks.architecture)]
+    train_all([('panoptic', arch, s) for arch in archs for s in fresh_seeds])
+    measured = wide([record for record in read(log) if record['seed'] in fresh_seeds], archs).drop(columns='macs')
+    picks.join(measured, on='architecture').to_csv(results/'case_panoptic_fresh.csv', index=False)
+
+parts = dict(label=label, choose=choose, measure=measure, modules=modules, ranks=ranks, picture=picture, table=table,
+             fresh=fresh)
 
 if __name__=='__main__':
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
