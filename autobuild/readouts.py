@@ -17,7 +17,7 @@ from fastcore.basics import patch
 
 from .encoding import Batch, Encoder, StageGrid
 from .gnn import HopNetwork, attend, graph_mean
-from .forest import Forest, fit_boosting, fit_forest
+from .forest import fit_boosting, fit_forest
 from .normalization import Shift
 from .polynomial import Polynomial, Terms, fit_polynomial
 from .spaces import Architecture, Space
@@ -368,7 +368,7 @@ def _label_scale(labels, recipe, bounds):
 # %% ../nbs/65_readouts.ipynb #cd074603
 def _with_parts(alone, reading, scaled, rows, fitted, weights):
     "(a `Predictor` of all parts, its reading of the labelled networks by fits that did not see their labels)"
-    parts, said = fitted
+    parts, said = fitted # As `_fit_parts` gives them
     found = _blend(scaled, judged((reading.late+reading.y)/2, rows), said, weights)
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
     reading = replace(reading, parts=unseen, weights=found)
@@ -377,14 +377,22 @@ def _with_parts(alone, reading, scaled, rows, fitted, weights):
     return replace(predictor, errors=np.sort(errors[~np.isnan(errors)])), reading
 
 def _whole(alone, batch, archs, labels, rows, fitted, weights, recipe):
-    "The same, from a `Predictor` that has the graph network alone"
+    "The same for the graph network as it is trained so far, whose statistics are taken anew"
     alone = replace(alone, shift=Shift.fit(alone.net, batch, archs, labels))
     reading = _finite(alone.read_batch(batch), recipe, labels)
     return _with_parts(alone, reading, alone.warp.warp(labels), rows, fitted, weights)
 
+# %% ../nbs/65_readouts.ipynb #f6d2ffc2
 def _error(predictor):
     "The mean squared error at networks that were left out; NaN where none was"
     return np.square(predictor.errors).mean() if len(predictor.errors) else np.nan
+
+class _Judge:
+    "Says after each cycle of training how wrong the whole prediction is, and keeps the latest"
+    def __init__(self, whole): self.whole = whole
+    def __call__(self):
+        self.latest = self.whole()
+        return _error(self.latest[0])
 
 # %% ../nbs/65_readouts.ipynb #d92079dc
 def fit_predictor(
@@ -408,9 +416,9 @@ def fit_predictor(
     warp, net = _label_scale(labels, recipe, bounds), new_network(encoder, ensemble, width, hops, seed)
     alone = Predictor(net, None, warp, encoder, terms or Terms(encoder), {}, dict(graph=1.), np.empty(0), readout)
     fitted = _fit_parts(alone.terms, batch, warp.warp(labels), rows, weights or part_names, seed)
-    whole = partial(_whole, alone, batch, archs, labels, rows, fitted, weights, recipe)
-    train_network(net, batch, warp.warp(labels), rows, recipe, seed, progress, lambda: _error(whole()[0]))
-    predictor, unseen = whole()
+    judge = _Judge(partial(_whole, alone, batch, archs, labels, rows, fitted, weights, recipe))
+    train_network(net, batch, warp.warp(labels), rows, recipe, seed, progress, judge)
+    predictor, unseen = judge.latest
     return predictor, held_out(predictor, unseen, labels, rows, quantities)
 
 # %% ../nbs/65_readouts.ipynb #345ab062

@@ -53,7 +53,7 @@ class Recipe:
         check_number('weight_decay', self.weight_decay, 0, 1)
 
 # %% ../nbs/50_training.ipynb #6193e852
-first_cycle, most_cycles = 75, 4
+first_cycle, most_cycles = 75, 4 # Steps of the first on up to 128 networks; how many there are at most
 
 @patch
 def cycles(self:Recipe,
@@ -161,7 +161,7 @@ def train_network(
     recipe:Recipe, # Steps, schedule, batch size
     seed:int=0, # Fixes the order of mini-batches
     progress:bool=True, # Show a progress bar where stderr is a terminal
-    error:Callable|None=None, # Function of nothing -> how wrong networks left out are predicted; None for no judge
+    error:Callable|None=None, # () -> mean squared error at networks that were left out; None trains for two cycles
 ) -> HopNetwork: # `net`
     "Train every member on its rows: warm-up, then cycles of AdamW until one lowers the error by less than a tenth"
     targets = torch.as_tensor(labels, dtype=torch.float32, device=batch.codes.device)

@@ -15,12 +15,12 @@ import joblib, numpy as np, torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
-import autobuild.estimator, autobuild.ranking
+import autobuild.estimator, autobuild.ranking, autobuild.readouts
 from autobuild import AutoBuild
 from autobuild.normalization import Shift
 from autobuild.readouts import fit_predictor, readouts
 from case_imagenet import sum_of_modules
-from comparison import columns, draw, regret
+from comparison import columns, draw, pool, regret
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/ablations.csv'
@@ -28,11 +28,12 @@ tasks = ['nas_bench_graph:photo', 'nas_bench_graph:computers', 'hat:titanxp', 'd
 by_modules = 'nas_bench_macro' # Networks are ordered by the sum of their modules' scores and the prediction
 variants = {
     'default': {},
-    'no ranking loss, y\' alone': dict(rank_weight=0, readout='regressor'),
     'labels not ranked': {},
     'no warm-up': dict(warmup=0),
     'the graph network alone': dict(weights=dict(graph=1)),
-    'the polynomial takes half': dict(weights=dict(graph=.5, polynomial=.5)),
+    'the same without the ranking loss': dict(weights=dict(graph=1), rank_weight=0, warmup=0, readout='regressor'),
+    'no boosting': {},
+    'neither boosting nor forest': {},
     'read-out: norms in context': dict(readout='context'),
     'read-out: regressor in context': dict(readout='regressor'),
     '1 network': dict(ensemble=1),
@@ -45,7 +46,7 @@ variants = {
 }
 of_modules = ['default', 'read-out: norms in context', 'read-out: last node alone, the paper\'s',
               'the same without the distribution shift']
-
+fewer_parts = {'no boosting': ('graph', 'polynomial', 'forest'), 'neither boosting nor forest': ('graph', 'polynomial')}
 
 def not_ranked(labels):
     "Stands in for ranks: the labels as they are, as in the released code"
@@ -70,6 +71,7 @@ def norms_as_they_are(shift, norms, hop, stage, layers):
 
 def replaced(variant):
     "What a variant puts in place of something of the package: context managers that undo it"
+    if variant in fewer_parts: return [patch.object(autobuild.readouts, 'part_names', fewer_parts[variant])]
     if variant=='labels not ranked': return [patch.object(autobuild.ranking, '_true_ranks', not_ranked)]
     if variant=='the same without the distribution shift': return [patch.object(Shift, 'module', norms_as_they_are)]
     if variant=='hops weighted by held-out rank correlation':
@@ -103,8 +105,9 @@ def cell(name, n, repeat, variant):
                 spearman=spearmanr(scores[rest], found.judged[rest])[0], seconds=seconds)
 
 def applies(name, variant):
-    "Whether a variant is asked for of a task"
-    return variant in of_modules if name==by_modules else variants[variant].get('readout')!='last'
+    "Whether a variant is measured on a task"
+    if name==by_modules: return variant in of_modules
+    return variants[variant].get('readout')!='last' and (variant not in fewer_parts or bool(pool(name).terms.wired))
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])

@@ -227,12 +227,13 @@ def picture(n=6):
 # --- fresh draws ---
 
 def matched(archs, avoid, draw):
-    "A random network for each, of MACs within 2 % of its"
-    pool, found = space.sample(20_000, seed+1+draw), []
+    "A random network for each, of MACs within 2 % of its, none of them among those to avoid"
+    pool, found = [arch for arch in space.sample(20_000, seed+1+draw) if arch not in avoid], []
     costs = macs(pool)
     for cost in macs(archs):
-        near = (pool[i] for i in np.flatnonzero(abs(costs-cost)<=.02*cost))
-        found.append(next(arch for arch in near if arch not in avoid and arch not in found))
+        near = [pool[i] for i in np.flatnonzero(abs(costs-cost)<=.02*cost) if pool[i] not in found]
+        if not near: raise ValueError(f'no random network has about {cost:,} MACs')
+        found.append(near[0])
     return found
 
 def fresh():

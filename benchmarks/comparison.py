@@ -1,4 +1,4 @@
-"""AutoBuild as frozen and other methods, on the same labels of data sets that took no part in any choice.
+"""AutoBuild and other methods on the same labels, of data sets that took part in no choice and of those that did.
 
     python benchmarks/comparison.py                       # adds to benchmarks/results/comparison.csv, resumable
     python benchmarks/comparison.py --tasks nas_bench_macro --labels 50 --repeats 3
@@ -273,7 +273,7 @@ def summary(table):
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     ask.add_argument('--tasks', nargs='+', default=list(columns), choices=list(columns))
-    ask.add_argument('--labels', nargs='+', type=int, help='those in `sizes`, if not given')
+    ask.add_argument('--labels', nargs='+', type=int, choices=sorted({n for of in sizes.values() for n in of}))
     ask.add_argument('--methods', nargs='+', default=[m for m in methods if m not in slow], choices=methods)
     ask.add_argument('--repeats', type=int, default=20)
     ask.add_argument('--table', type=Path, default=results/'comparison.csv')

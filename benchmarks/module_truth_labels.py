@@ -3,9 +3,9 @@
     python benchmarks/module_truth_labels.py      # adds to benchmarks/results/module_truth_labels.csv, resumable
 
 NAS-Bench-Macro is enumerated: a module's true value is the mean accuracy of all networks that have it (of the 3,969
-that differ; six modules of a stage are the same as others, and left out). Of Accel-NASBench's space 5,138 networks are
-labelled: the truth is what each module adds in a saturated fit to all of them, as in effects_accel.py. A row per data
-set, N, draw and read-out: the mean over stages of Spearman with the truth.
+that differ; six of the 27 modules of stages 2 and 3 are the same as others, and left out). Of Accel-NASBench's space
+5,138 networks are labelled: the truth is what each module adds in a saturated fit to all of them, as in
+effects_accel.py. A row per data set, N, draw and read-out: the mean over stages of Spearman with the truth.
 """
 import argparse, itertools, warnings
 from pathlib import Path

@@ -74,9 +74,9 @@ def ensemble():
     "An ensemble trained side by side, and the default fit on 100 labels"
     warm()
     train, _ = load_dataset('ofa_pn_surrogate').sample(300, 0)
-    one = fastest(lambda: AutoBuild(ensemble=1).fit(train, progress=False))
+    one = fastest(lambda: AutoBuild(ensemble=1, steps=300).fit(train, progress=False))
     for members in (5, 10):
-        seconds = fastest(lambda: AutoBuild(ensemble=members).fit(train, progress=False))
+        seconds = fastest(lambda: AutoBuild(ensemble=members, steps=300).fit(train, progress=False))
         note(f'fit an ensemble of {members} on 300 labels', seconds, 'one network', one,
              'an ensemble of 5 costs at most 3.5 times one', times_one=round(seconds/one, 2))
     for name in ('nas_bench_macro', 'ofa_pn_surrogate', 'mnist1d', 'nas_bench_graph:cs'):
@@ -155,12 +155,13 @@ def construct():
          seconds)
 
 def labels():
-    "How the cost of a fit grows with labels"
+    "How the cost of a fit grows with labels, its steps with the root of their number"
     warm()
     space = ofa_space('mbv3')
     for n in (100, 1000, 10_000, 100_000):
         data = labelled(space, n)
-        seconds, _ = timed(lambda: AutoBuild(ensemble=1).fit(data, progress=False))
+        steps = round(300*max(1, n/128)**.5)
+        seconds, _ = timed(lambda: AutoBuild(ensemble=1, steps=steps).fit(data, progress=False))
         note(f'fit one network on {n:,} labels', seconds, labels=n)
 
 def modules():
