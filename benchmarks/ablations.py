@@ -5,7 +5,7 @@
 Data sets that took part in no choice, judged by the prediction alone; of NAS-Bench-Macro, which did take part, the
 paper's read-out of modules that stand alone. The draws are not those of comparison.py: repeats count from 1,000.
 """
-import argparse, itertools, time, warnings
+import argparse, itertools, sys, time, warnings
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import joblib, numpy as np, torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
-import autobuild.estimator, autobuild.ranking, autobuild.readouts
+import autobuild.estimator, autobuild.ranking
 from autobuild import AutoBuild
 from autobuild.normalization import Shift
 from autobuild.readouts import fit_predictor, readouts
@@ -24,6 +24,7 @@ from comparison import columns, draw, pool, regret
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/ablations.csv'
+fitting = sys.modules['autobuild.readouts'] # `autobuild.readouts` is the dictionary of read-outs
 tasks = ['nas_bench_graph:photo', 'nas_bench_graph:computers', 'hat:titanxp', 'dynas_mbv3', 'nas_bench_macro']
 by_modules = 'nas_bench_macro' # Networks are ordered by the sum of their modules' scores and the prediction
 variants = {
@@ -71,7 +72,7 @@ def norms_as_they_are(shift, norms, hop, stage, layers):
 
 def replaced(variant):
     "What a variant puts in place of something of the package: context managers that undo it"
-    if variant in fewer_parts: return [patch.object(autobuild.readouts, 'part_names', fewer_parts[variant])]
+    if variant in fewer_parts: return [patch.object(fitting, 'part_names', fewer_parts[variant])]
     if variant=='labels not ranked': return [patch.object(autobuild.ranking, '_true_ranks', not_ranked)]
     if variant=='the same without the distribution shift': return [patch.object(Shift, 'module', norms_as_they_are)]
     if variant=='hops weighted by held-out rank correlation':

@@ -5,14 +5,13 @@
 The draws are not those of comparison.py: repeats count from 2,000. Training goes on to the last cycle, whatever the
 held-out error says; `stops` marks the cycle with which the default would have ended.
 """
-import argparse, itertools, time, warnings
+import argparse, itertools, sys, time, warnings
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np, torch
 from scipy.stats import spearmanr
 
-import autobuild.readouts
 from autobuild import AutoBuild
 from autobuild.training import Recipe, least_gain
 from comparison import columns, draw, took_part
@@ -49,7 +48,7 @@ def measured(name, n, repeat, part):
     found = draw(name, columns[name][0], n, repeat)
     judge, steps = Judge(found), np.cumsum(Recipe().cycles(n))
     settings = dict(weights=dict(graph=1.)) if part=='graph' else {}
-    with patch.object(autobuild.readouts, '_error', judge):
+    with patch.object(sys.modules['autobuild.readouts'], '_error', judge): # `autobuild.readouts` is the dictionary
         AutoBuild(found.target, seed=found.seed, **settings).fit(found.pool.data[found.rows], progress=False)
     last = last_by_default([row['error'] for row in judge.rows])
     rows = zip(steps, judge.rows)
