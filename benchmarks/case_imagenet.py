@@ -178,7 +178,7 @@ class Scores:
     def __call__(self, archs): return np.stack([self.accuracy(archs), -self.cost(archs)], 1)
 
 def searched(scores, seed, calls=25_000, size=250):
-    "The best 250 distinct networks of the 500 that NSGA-II ends with, after 25,000 looks at what predictors say"
+    "The best distinct networks, at most 250, of the 500 that NSGA-II ends with after 25,000 looks at predictions"
     return list(dict.fromkeys(nsga2(pn().space, scores, calls, seed, population=2*size)[1]))[:size]
 
 def searched_by_ours(seed, cost, objectives, value):
