@@ -332,7 +332,9 @@ def _fit_parts(terms, batch, scaled, rows, wanted, seed):
     folds = [np.setdiff1d(every, kept) for kept in rows]
     if 'polynomial' in wanted: found['polynomial'] = fit_polynomial(terms, counts, scaled, folds, seed)
     if 'forest' in wanted and terms.wired: found['forest'] = fit_forest(counts, terms.count, scaled, seed)
-    if 'boosting' in wanted and terms.wired: found['boosting'] = fit_boosting(counts, scaled, rows, seed)
+    if 'boosting' in wanted and terms.wired:
+        boosting, said = fit_boosting(counts, scaled, rows, seed)
+        found['boosting'] = boosting, judged(torch.as_tensor(said), rows)
     return {name: part for name,(part,_) in found.items()}, {name: said for name,(_,said) in found.items()}
 
 # %% ../nbs/65_readouts.ipynb #286a4670

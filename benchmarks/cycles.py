@@ -13,7 +13,7 @@ import numpy as np, torch
 from scipy.stats import spearmanr
 
 from autobuild import AutoBuild
-from autobuild.training import Recipe, least_gain
+from autobuild.training import Recipe, gains_enough
 from comparison import columns, draw, took_part
 from logs import append_table, done
 
@@ -40,7 +40,7 @@ class Judge:
 
 def last_by_default(errors):
     "With which cycle the default would have ended"
-    enough = (i for i in range(1, len(errors)) if not errors[i]<(1-least_gain)*errors[i-1])
+    enough = (i for i in range(1, len(errors)) if not gains_enough(errors[i-1], errors[i]))
     return next(enough, len(errors)-1)
 
 def measured(name, n, repeat, part):
