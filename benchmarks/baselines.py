@@ -70,6 +70,10 @@ def ridge(x, train_rows, y_train, seed=0):
     fit = _fitted_ridge(x[train_rows], y_train)
     return x@fit.coef_+fit.intercept_
 
+def module_numbers(space, archs):
+    "(networks, stages): which module every network has at each stage"
+    return np.array([[known.number(stage) for known,stage in zip(space.modules, arch.stages)] for arch in archs])
+
 def ridge_modules(data, labels):
     "What every module adds in a ridge regression on plain terms: one array per stage; unseen terms add 0"
     weights = dict(zip(columns(choices(arch) for arch in data.archs), _fitted_ridge(one_hot(data), labels).coef_))

@@ -6,11 +6,12 @@
     python benchmarks/case_unet.py train      # train what was picked
     python benchmarks/case_unet.py fewer      # how well fits on fewer labels rank the networks they have not seen
     python benchmarks/case_unet.py few_built  # build from 20, 35 and 50 of the labels, and train what was built
+    python benchmarks/case_unet.py fresh      # the whole once more with three other draws of 68 networks to label
     python benchmarks/case_unet.py pictures   # inpaintings by the worst and best labelled network and by the best built
     python benchmarks/case_unet.py pilot      # six networks, two seeds: is there anything to learn beyond the noise?
 
-Every trained network is a line of results/case_unet_runs.jsonl at once; a command that is stopped and started again
-goes on.
+Every trained network is a line of results/case_unet_runs.jsonl (`fresh`: case_unet_fresh_runs.jsonl) at once; a command
+that is stopped and started again goes on.
 """
 import argparse, itertools, time
 from functools import cache
@@ -32,9 +33,10 @@ from logs import append, read
 
 space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
 limit = 6_000_000       # multiply-accumulates of one image: without a limit the largest network would simply win
-networks, reseeded, seed = 68, 8, 2026
+networks, reseeded, first_draw = 68, 8, 2026
+fresh_draws, fresh_seeds = (2027, 2028, 2029), (20, 21)
 here = Path(__file__).parent/'results'
-log = here/'case_unet_runs.jsonl'
+log, fresh_log = here/'case_unet_runs.jsonl', here/'case_unet_fresh_runs.jsonl'
 
 # --- the task ---
 
@@ -158,7 +160,7 @@ def measure(arch, s):
     return dict(architecture=str(arch), seed=s, frechet=round(distance, 4), loss=round(error, 5), params=params,
                 macs=macs, train_s=round(trained-start, 1), judge_s=round(time.process_time()-trained, 1))
 
-def run(todo):
+def run(todo, log=log):
     "Train what is not measured yet"
     done = {(record['architecture'], record['seed']) for record in read(log)}
     todo = [(arch, seed) for arch,seed in dict.fromkeys(todo) if (str(arch), seed) not in done]
@@ -168,7 +170,7 @@ def run(todo):
 def within(archs): return [a for a in archs if unet_costs(a)[1]<=limit]
 
 @cache
-def labelled(): return within(space.sample(600, seed))[:networks]
+def labelled(draw=first_draw): return within(space.sample(600, draw))[:networks]
 
 def pilot():
     "The first six of the networks to label, two seeds each"
@@ -184,11 +186,11 @@ target, picked = '-log(frechet)', 4      # log: a distance is off by a share of 
 
 def quantity(archs): return [unet_costs(a)[1] for a in archs]
 
-def data():
-    "The 68 labels, each of one training (seed 0)"
+def data(draw=first_draw, log=log):
+    "The 68 labels of a draw, each of one training (seed 0)"
     runs = pd.DataFrame(read(log)).query('seed==0').drop_duplicates('architecture').set_index('architecture')
-    table = runs.loc[map(str, labelled()), ['frechet', 'params']]
-    return LabelledData(space, labelled(), table, 'diffusion U-Nets', dict(macs=quantity))
+    table = runs.loc[map(str, labelled(draw)), ['frechet', 'params']]
+    return LabelledData(space, labelled(draw), table, 'diffusion U-Nets', dict(macs=quantity))
 
 def stage_choices(stage):
     "{channels: every choice of attention and layer count with them}"
@@ -263,6 +265,31 @@ def few_built(sizes=(20, 35, 50), draw=100):
     archs = [space.check(text) for text in pd.read_csv(table).architecture]
     run([(arch, seed) for seed in (1, 2, 3) for arch in archs])
 
+def matched(archs, avoid, draw):
+    "A random network for each, of multiply-accumulates within 2 % of its, none of them among those to avoid"
+    pool, found = [arch for arch in everything() if arch not in avoid], []
+    order, costs = np.random.default_rng(draw).permutation(len(pool)), np.array(quantity(pool))
+    for arch in archs:
+        near = [i for i in order if abs(costs[i]/unet_costs(arch)[1]-1)<=.02 and pool[i] not in found]
+        found.append(pool[near[0]])
+    return found
+
+def fresh_picks(draw):
+    "What each way makes of another draw of 68 labels, and random networks of the size of those built"
+    train = data(draw, fresh_log)
+    ways = picked_from(train, everything())
+    ways['random of the same size'] = matched(ways['AutoBuild'], {*train.archs, *ways['AutoBuild']}, draw)
+    return [dict(draw=draw, way=way, rank=rank, architecture=str(arch), macs=unet_costs(arch)[1])
+            for way,archs in ways.items() for rank,arch in enumerate(archs, 1)]
+
+def fresh():
+    "Three more draws of 68 networks to label, and two trainings of what each leads to"
+    for draw in fresh_draws: run([(arch, 0) for arch in labelled(draw)], fresh_log)
+    picks = pd.DataFrame([row for draw in fresh_draws for row in fresh_picks(draw)])
+    picks.to_csv(here/'case_unet_fresh_picks.csv', index=False)
+    archs = [space.check(text) for text in picks.architecture]
+    run([(arch, seed) for arch in archs for seed in fresh_seeds], fresh_log)
+
 def shown_networks():
     "(architecture, seed) of the worst labelled network, of the best, and of the best that was built"
     runs, label = pd.DataFrame(read(log)), data().table.sort_values('frechet')
@@ -282,8 +309,8 @@ def pictures():
     pixels = torch.stack(strip).permute(0, 2, 1, 3).reshape(5*18, -1)
     plt.imsave(here/'case_unet_strip.png', pixels, cmap='gray_r', vmin=-1, vmax=1)
 
-parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, few_built=few_built, pictures=pictures,
-             pilot=pilot)
+parts = dict(labels=labels, picks=pick, train=measure_picks, fewer=few, few_built=few_built, fresh=fresh,
+             pictures=pictures, pilot=pilot)
 
 if __name__=='__main__':
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

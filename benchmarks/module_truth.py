@@ -18,7 +18,7 @@ from autobuild.construction import best_products
 from autobuild.importance import standalone
 from autobuild.readouts import readouts
 from autobuild.spaces import Candidates
-from baselines import ridge_modules
+from baselines import module_numbers, ridge_modules
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/module_truth.csv'
@@ -30,8 +30,7 @@ def networks(space, numbers):
 
 def summed(scores, space, archs):
     "The sum of its modules' scores for each network"
-    numbers = [[modules.number(stage) for modules,stage in zip(space.modules, arch.stages)] for arch in archs]
-    return sum(score[chosen] for score,chosen in zip(scores, np.transpose(numbers)))
+    return sum(score[chosen] for score,chosen in zip(scores, module_numbers(space, archs).T))
 
 def best_of(scores, space, n=10):
     "The exact best networks where scores add up over stages"

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from autobuild import AutoBuild, load_dataset
 from autobuild.importance import standalone
 from autobuild.readouts import readouts
-from baselines import ridge_modules
+from baselines import module_numbers, ridge_modules
 from effects_accel import saturated
 from logs import append_table, done
 
@@ -26,7 +26,7 @@ first_draw = 600 # No draw below was looked at when defaults were chosen
 def enumerated(data):
     "Per stage, the mean label of the networks that have a module; NaN where it is always written differently"
     labels, space = data.target('accuracy'), data.space
-    numbers = np.array([[m.number(stage) for m,stage in zip(space.modules, arch.stages)] for arch in data.archs])
+    numbers = module_numbers(space, data.archs)
     return [np.array([labels[column==i].mean() for i in range(len(modules))])
             for column,modules in zip(numbers.T, space.modules)]
 

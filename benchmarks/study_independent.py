@@ -18,6 +18,7 @@ from autobuild.data import LabelledData
 from autobuild.encoding import Encoder
 from autobuild.readouts import fit_predictor
 from autobuild.spaces import Architecture
+from baselines import module_numbers
 from effects_truth import _distinct # One of the ways to write a network
 from logs import append_table, done
 
@@ -69,7 +70,7 @@ def accel_shares() -> dict:
     "Shares of Accel-NASBench: features, pairs and more within stages, and what a sum over stages leaves"
     data = load_dataset('accel_nasbench')
     labels, modules = data.target('accuracy'), data.space.modules
-    chosen = np.array([[known.number(stage) for known,stage in zip(modules, arch.stages)] for arch in data.archs])
+    chosen = module_numbers(data.space, data.archs)
     columns = np.concatenate([np.eye(len(known))[numbers] for known,numbers in zip(modules, chosen.T)], 1)
     weights, _, rank, _ = np.linalg.lstsq(columns, labels-labels.mean(), rcond=None)
     left = np.sum((labels-labels.mean()-columns@weights)**2)/(len(labels)-rank)/labels.var(ddof=1) # Adjusted

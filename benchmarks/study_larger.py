@@ -17,6 +17,7 @@ from autobuild.encoding import Encoder
 from autobuild.importance import module_scores
 from autobuild.normalization import Shift
 from autobuild.readouts import fit_predictor
+from baselines import module_numbers
 
 results, shown = Path(__file__).parent/'results', ('-latency_zcu102', 'sweet_spot')
 first_draw, labels = 300, 100
@@ -53,11 +54,6 @@ def distinct(data):
     "Every network once"
     return data[np.sort(np.unique(data.groups, return_index=True)[1])]
 
-def numbers_of(data) -> np.ndarray: # (networks, stages)
-    "Which module each network has at each stage"
-    modules = data.space.modules
-    return np.array([[known.number(stage) for known,stage in zip(modules, arch.stages)] for arch in data.archs])
-
 def layers_of(modules) -> np.ndarray: # (modules,)
     "How many layers each module of a stage has"
     return np.array([len(modules.config(i)['layers']) for i in range(len(modules))])
@@ -65,7 +61,8 @@ def layers_of(modules) -> np.ndarray: # (modules,)
 def chain_truth(data, target:str) -> tuple: # (one (modules,) array per stage, R2)
     "What each module adds to the label, centred within stages, and how much of the labels that explains"
     values, sizes = data.target(target), [len(modules) for modules in data.space.modules]
-    columns = np.concatenate([np.eye(size)[chosen] for size,chosen in zip(sizes, numbers_of(data).T)], 1)
+    numbers = module_numbers(data.space, data.archs)
+    columns = np.concatenate([np.eye(size)[chosen] for size,chosen in zip(sizes, numbers.T)], 1)
     weights = np.linalg.lstsq(columns, values-values.mean(), rcond=None)[0]
     rest = values-values.mean()-columns@weights
     parts = np.split(weights, np.cumsum(sizes)[:-1])

@@ -21,6 +21,7 @@ from autobuild.importance import module_scores
 from autobuild.normalization import Shift
 from autobuild.readouts import fit_predictor, judged
 from autobuild.training import folds
+from baselines import module_numbers
 from logs import append_table, done
 
 results = Path(__file__).parent/'results'
@@ -112,7 +113,7 @@ def stage_effects() -> tuple: # ([(modules,) effects per stage], [(modules,) lay
     "Accel-NASBench as a sum of effects of stage modules, fitted to all labels, centred within stages"
     data = loaded('accel_nasbench')
     labels, modules = data.target('accuracy'), data.space.modules
-    numbers = np.array([[known.number(stage) for known,stage in zip(modules, arch.stages)] for arch in data.archs])
+    numbers = module_numbers(data.space, data.archs)
     columns = np.concatenate([np.eye(len(known))[chosen] for known,chosen in zip(modules, numbers.T)], 1)
     weights = np.linalg.lstsq(columns, labels-labels.mean(), rcond=None)[0]
     explained = 1-np.var(labels-labels.mean()-columns@weights)/labels.var()
