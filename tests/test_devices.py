@@ -1,7 +1,7 @@
 "Everything is computed where the network is. Tensors without data stand for those of another device."
 from dataclasses import replace
 
-import pytest, torch
+import pandas as pd, pytest, torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -42,6 +42,23 @@ def elsewhere_model(small_model):
     shift = Shift(*moments, here.shift.labels)
     return replace(here, net=net, shift=shift, encoder=encoder, terms=terms, parts=parts)
 
+@pytest.fixture(scope='module')
+def cells():
+    "36 cells of four operations, which decide the label"
+    from autobuild import LabelledData, Space
+    wirings = [[[1, 2], [2, 3], [3, 4]], [[1, 2], [1, 3], [2, 4], [3, 4]], [[1, 2], [2, 3], [1, 4], [3, 4]]]
+    topologies = [dict(nodes=4, edges=edges) for edges in wirings]
+    space = Space('cells', [dict(topologies=topologies, layer=dict(op=['convolution', 'pool', 'none']))])
+    archs = space.sample(36, seed=1)
+    accuracy = [sum(r['op']=='convolution' for r in a.rows)-sum(r['op']=='none' for r in a.rows)/2 for a in archs]
+    return LabelledData(space, archs, pd.DataFrame(dict(accuracy=accuracy)), 'cells')
+
+def fitted(data, device='cpu'):
+    "A model that is fitted in a second or two"
+    from autobuild import AutoBuild
+    settings = dict(ensemble=2, steps=60, warmup=20, contexts=2)
+    return AutoBuild(**settings, device=device).fit(data, progress=False)
+
 def test_predictor(elsewhere_model, small_data):
     predictor, archs = elsewhere_model, list(small_data.archs)
     assert predictor.device.type=='meta'
@@ -52,6 +69,15 @@ def test_predictor(elsewhere_model, small_data):
         assert predictor.members(archs).shape==(2, len(archs))
         assert predictor.node_norms(archs, 2).shape==(2, sum(len(arch.rows) for arch in archs))
     assert not mode.on_cpu, mode.on_cpu
+
+@pytest.mark.filterwarnings('ignore')
+def test_trees(cells):
+    "What stands beside the graph network where there are wirings"
+    parts, counts = fitted(cells).predictor.parts, torch.zeros(5, 10_000, device='meta')
+    for name in ('forest', 'boosting'):
+        there = {field: tensor.to('meta') for field,tensor in parts[name].tensors.items() if field!='depth'}
+        with Elsewhere() as mode: assert replace(parts[name], **there)(counts).is_meta
+        assert not mode.on_cpu, mode.on_cpu
 
 @pytest.mark.parametrize('readout', ['both', 'context', 'regressor', 'last', 'mean'])
 def test_scores(elsewhere_model, small_data, readout):
@@ -67,20 +93,20 @@ def test_doubts(elsewhere_model, small_data):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
 @pytest.mark.filterwarnings('ignore')
-def test_gpu(small_data, tmp_path):
+def test_gpu(small_data, cells, tmp_path):
     "The whole path on a GPU; what is saved there says the same on the CPU"
     from autobuild import AutoBuild
-    archs = small_data.archs[:9]
-    ab = AutoBuild(ensemble=2, steps=60, warmup=20, contexts=2, device='cuda').fit(small_data, progress=False)
+    archs, ab = small_data.archs[:9], fitted(small_data, 'cuda')
     assert ab.predictor.device.type=='cuda'
     assert len(ab.effects()) and len(ab.effects(order=2)) and len(ab.modules(1)) and len(ab.explain(archs[0]))
     assert len(ab.construct(2, 'params < 60', progress=False)) and len(ab.construct_front(['accuracy', '-latency']))
     assert len(ab.ask(3)) and ab.predict(archs, interval=.8).notna().all(axis=None)
-    ab.save(tmp_path/'model')
-    for device in ('cpu', 'cuda'):
-        again = AutoBuild.load(tmp_path/'model', device=device)
-        assert again.predictor.device.type==device
-        assert again.predict(archs)==pytest.approx(ab.predict(archs), abs=1e-4)
+    for model,known in ((ab, archs), (fitted(cells, 'cuda'), cells.archs)):
+        model.save(tmp_path/model.space.name)
+        for device in ('cpu', 'cuda'):
+            again = AutoBuild.load(tmp_path/model.space.name, device=device)
+            assert again.predictor.device.type==device
+            assert again.predict(known)==pytest.approx(model.predict(known), abs=1e-4)
 
 def test_device_travels(small_model, tmp_path):
     "A saved model says where it was fitted; it is read to where the caller wants it"
