@@ -1298,9 +1298,9 @@ def _restore(self:AutoBuild, data, tensors, heldout, blend):
 # %% ../nbs/90_estimator.ipynb #df11ea44
 def _saved_parts(terms, tensors):
     "{name: part} beside the graph network, as saved"
-    found = {name: _tensors_of(tensors, name) for name in ('polynomial', 'forest', 'boosting')}
     made = dict(polynomial=partial(Polynomial, terms), forest=partial(Forest, terms.count), boosting=partial(Forest, 0))
-    return {name: made[name](**own) for name,own in found.items() if own}
+    saved = {name: _tensors_of(tensors, name) for name in made}
+    return {name: made[name](**own) for name,own in saved.items() if own}
 
 # %% ../nbs/90_estimator.ipynb #b3592d1f
 def _check_parts(predictor, archs):
