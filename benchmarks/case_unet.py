@@ -271,6 +271,7 @@ def matched(archs, avoid, draw):
     order, costs = np.random.default_rng(draw).permutation(len(pool)), np.array(quantity(pool))
     for arch in archs:
         near = [i for i in order if abs(costs[i]/unet_costs(arch)[1]-1)<=.02 and pool[i] not in found]
+        if not near: raise ValueError(f'no other network has about {unet_costs(arch)[1]:,} multiply-accumulates')
         found.append(pool[near[0]])
     return found
 
@@ -280,7 +281,7 @@ def fresh_picks(draw):
     ways = picked_from(train, everything())
     ways['random of the same size'] = matched(ways['AutoBuild'], {*train.archs, *ways['AutoBuild']}, draw)
     return [dict(draw=draw, way=way, rank=rank, architecture=str(arch), macs=unet_costs(arch)[1])
-            for way,archs in ways.items() for rank,arch in enumerate(archs, 1)]
+            for way,archs in ways.items() if way!='exhaustive prediction' for rank,arch in enumerate(archs, 1)]
 
 def fresh():
     "Three more draws of 68 networks to label, and two trainings of what each leads to"
