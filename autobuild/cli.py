@@ -285,7 +285,7 @@ def modules(
     model:str, # Folder of a saved estimator
     stage:int=1, # Which stage, from 1
     top:int=10, # How many of the best; a negative number for the lowest
-    readout:str=None, # How a module is scored: both, context or regressor; the model's own if left out
+    readout:str=None, # How a module is scored: both, context, regressor, last or mean; the model's own if left out
     out:str=None, # File to write the table to as well, CSV or .jsonl
 ):
     "The best modules of a stage"

@@ -49,7 +49,7 @@ def covariances(
     return inner/scale/2 + np.exp(-distances.clip(min=0)/4)/2
 
 # %% ../nbs/35_design.ipynb #eb132aad
-noise = .03 # Of a measurement, the variance of labels being 1; see the comparison below
+noise = .03 # Of a measurement, the variance of labels being 1
 def informative(
     covariance:np.ndarray, # (candidates, candidates)
     shows:np.ndarray, # (candidates, terms) sparse, true where a candidate has what the term counts

@@ -110,6 +110,17 @@ def figures():
     return [f'{where}: give it a line `#| fig-alt: "..."`' for where,text in drawn
             if not words.match(text) and not hidden.search(text)]
 
+def outputs():
+    "Pages whose code was not run before they were saved, and cells that were saved with a warning of other packages"
+    said, shown = [], {}
+    for where,_,cell in cells_of('code'):
+        page = where.split()[0]
+        shown[page] = shown.get(page, False) or bool(cell['outputs'])
+        said += [(where, join(o['text'])) for o in cell['outputs'] if o.get('name')=='stderr']
+    warned = re.compile(r'(?<!AutoBuild)Warning: ')
+    return ([f'{page}: no output was saved' for page,any_output in shown.items() if not any_output] +
+            [f'{where}: {text.splitlines()[0]:.100}' for where,text in said if warned.search(text)])
+
 def worst(found, unit): return [f'{where}: {size} {unit}' for size,where in found[:5]]
 
 def traces():
@@ -239,6 +250,7 @@ def main():
            timed('README.md equals index.ipynb', current),
            timed('no banned word and no slip of spelling', words),
            timed('every figure has words', figures),
+           timed('pages show what they computed, and no warnings', outputs),
            timed(f'{len(lines)} code lines over {widest} characters', worst, lines, 'characters'),
            timed(f'{len(cells)} exported cells over {tallest} lines', worst, cells, 'lines')]
     with ThreadPoolExecutor(2) as pool:

@@ -280,8 +280,8 @@ def _pictures(folder:Path, ab:AutoBuild, arch:Architecture, networks:pd.DataFram
 # %% ../../nbs/98_demo.ipynb #d238b32b
 def _sections(question:str, found:dict, result:dict, trained:pd.DataFrame, pictures:dict) -> list:
     "What the report says"
-    trust = ("Rank correlation between the measured accuracy and the prediction (y'), and between the accuracy and the "
-             "norm at each hop. The noise ceiling is the rank correlation between two trainings of the same networks.")
+    trust = ("Rank correlation of the measured accuracy with the prediction, the regressor (y') and the norm at each "
+             "hop. The noise ceiling is the rank correlation between two trainings of the same networks.")
     colour = "Colour is the importance of each layer together with the layer before it."
     modules = ("The paper reads a module from the norm of its last node. Before the distribution shift, modules of "
                "different size cannot be compared.")
