@@ -70,6 +70,15 @@ def ridge(x, train_rows, y_train, seed=0):
     fit = _fitted_ridge(x[train_rows], y_train)
     return x@fit.coef_+fit.intercept_
 
+def alike_in_cost(archs, pool, cost, apart=.02):
+    "For each network the first of a pool that is not taken yet and costs as much, within 2 %; `cost` of networks"
+    costs, found = np.array(cost(pool)), []
+    for wanted in cost(archs):
+        near = [pool[i] for i in np.flatnonzero(abs(costs-wanted)<=apart*wanted) if pool[i] not in found]
+        if not near: raise ValueError(f'no network of the pool costs about {wanted:,}')
+        found.append(near[0])
+    return found
+
 def module_numbers(space, archs):
     "(networks, stages): which module every network has at each stage"
     return np.array([[known.number(stage) for known,stage in zip(space.modules, arch.stages)] for arch in archs])

@@ -24,7 +24,7 @@ from autobuild import AutoBuild, LabelledData
 from autobuild.budgets import Classes, QuantityCosts
 from autobuild.construction import class_products
 from autobuild.spaces import Candidates
-from baselines import one_hot, ridge, ridge_modules
+from baselines import alike_in_cost, one_hot, ridge, ridge_modules
 from logs import append, read
 from panoptic_task import fitted_panoptic, macs, panoptic_data, segmented, space, train_classifier, train_panoptic
 
@@ -226,15 +226,10 @@ def picture(n=6):
 
 # --- fresh draws ---
 
-def matched(archs, avoid, draw):
-    "A random network for each, of MACs within 2 % of its, none of them among those to avoid"
-    pool, found = [arch for arch in space.sample(20_000, seed+1+draw) if arch not in avoid], []
-    costs = macs(pool)
-    for cost in macs(archs):
-        near = [pool[i] for i in np.flatnonzero(abs(costs-cost)<=.02*cost) if pool[i] not in found]
-        if not near: raise ValueError(f'no random network has about {cost:,} MACs')
-        found.append(near[0])
-    return found
+def unlabelled(data, draw):
+    "Random networks that no label is of"
+    known = set(data.archs)
+    return [arch for arch in space.sample(20_000, seed+1+draw) if arch not in known]
 
 def fresh():
     "Three more draws of the labels, and two trainings for PQ of what each leads to"
@@ -244,7 +239,7 @@ def fresh():
         limit = float(train.table.macs.median())
         made = fit('pq', train, draw).construct(built, where=f'macs <= {limit}', progress=False).archs
         groups = {'built for pq': made, 'ridge for pq': ridge_best('pq', train, limit, built),
-                  'random of the same size': matched(made, set(data.archs), draw)}
+                  'random of the same size': alike_in_cost(made, unlabelled(data, draw), macs)}
         rows += [dict(draw=draw, group=group, architecture=str(arch), macs=int(macs([arch])[0]), limit=limit)
                  for group,archs in groups.items() for arch in archs]
     picks = pd.DataFrame(rows)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from autobuild import Architecture, AutoBuild, LabelledData
 from autobuild.examples.unets import UNet, unet_costs, unet_space
-from baselines import one_hot, ridge
+from baselines import alike_in_cost, one_hot, ridge
 from logs import append, read
 
 space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
@@ -265,21 +265,14 @@ def few_built(sizes=(20, 35, 50), draw=100):
     archs = [space.check(text) for text in pd.read_csv(table).architecture]
     run([(arch, seed) for seed in (1, 2, 3) for arch in archs])
 
-def matched(archs, avoid, draw):
-    "A random network for each, of multiply-accumulates within 2 % of its, none of them among those to avoid"
-    pool, found = [arch for arch in everything() if arch not in avoid], []
-    order, costs = np.random.default_rng(draw).permutation(len(pool)), np.array(quantity(pool))
-    for arch in archs:
-        near = [i for i in order if abs(costs[i]/unet_costs(arch)[1]-1)<=.02 and pool[i] not in found]
-        if not near: raise ValueError(f'no other network has about {unet_costs(arch)[1]:,} multiply-accumulates')
-        found.append(pool[near[0]])
-    return found
-
 def fresh_picks(draw):
     "What each way makes of another draw of 68 labels, and random networks of the size of those built"
-    train = data(draw, fresh_log)
-    ways = picked_from(train, everything())
-    ways['random of the same size'] = matched(ways['AutoBuild'], {*train.archs, *ways['AutoBuild']}, draw)
+    train, pool = data(draw, fresh_log), everything()
+    ways = picked_from(train, pool)
+    known = {*train.archs, *ways['AutoBuild']}
+    rest = [arch for arch in pool if arch not in known]
+    shuffled = [rest[i] for i in np.random.default_rng(draw).permutation(len(rest))]
+    ways['random of the same size'] = alike_in_cost(ways['AutoBuild'], shuffled, quantity)
     return [dict(draw=draw, way=way, rank=rank, architecture=str(arch), macs=unet_costs(arch)[1])
             for way,archs in ways.items() if way!='exhaustive prediction' for rank,arch in enumerate(archs, 1)]
 

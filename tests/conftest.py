@@ -43,10 +43,14 @@ def small_data():
     table = pd.DataFrame(dict(accuracy=accuracy, latency=latency))
     return LabelledData(space, archs, table, 'small', dict(params=params))
 
-@pytest.fixture(scope='session')
-def small_model(small_data):
-    "A model that is fitted in a second"
+def fitted(data, device='cpu'):
+    "A model that is fitted in a second or two"
     from autobuild import AutoBuild
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return AutoBuild(ensemble=2, steps=60, warmup=20, contexts=2).fit(small_data, progress=False)
+        return AutoBuild(ensemble=2, steps=60, warmup=20, contexts=2, device=device).fit(data, progress=False)
+
+@pytest.fixture(scope='session')
+def small_model(small_data):
+    "A model that is fitted in a second"
+    return fitted(small_data)

@@ -10,6 +10,7 @@ from autobuild.importance import module_scores
 from autobuild.normalization import Shift
 from autobuild.polynomial import Terms
 from autobuild.readouts import new_network
+from conftest import fitted
 
 carried = {'_to_copy', 'detach', 'lift_fresh', 'view', '_unsafe_view', 'alias', 'copy_', 'empty'} # Compute nothing
 
@@ -53,12 +54,6 @@ def cells():
     accuracy = [sum(r['op']=='convolution' for r in a.rows)-sum(r['op']=='none' for r in a.rows)/2 for a in archs]
     return LabelledData(space, archs, pd.DataFrame(dict(accuracy=accuracy)), 'cells')
 
-def fitted(data, device='cpu'):
-    "A model that is fitted in a second or two"
-    from autobuild import AutoBuild
-    settings = dict(ensemble=2, steps=60, warmup=20, contexts=2)
-    return AutoBuild(**settings, device=device).fit(data, progress=False)
-
 def test_predictor(elsewhere_model, small_data):
     predictor, archs = elsewhere_model, list(small_data.archs)
     assert predictor.device.type=='meta'
@@ -70,7 +65,6 @@ def test_predictor(elsewhere_model, small_data):
         assert predictor.node_norms(archs, 2).shape==(2, sum(len(arch.rows) for arch in archs))
     assert not mode.on_cpu, mode.on_cpu
 
-@pytest.mark.filterwarnings('ignore')
 def test_trees(cells):
     "What stands beside the graph network where there are wirings"
     parts, counts = fitted(cells).predictor.parts, torch.zeros(5, 10_000, device='meta')
