@@ -280,7 +280,8 @@ def accel(seeds=range(10), n=100, more=100):
         rows, names = np.random.default_rng([seed, n]).permutation(len(data))[:n], ['accuracy', *todo]
         models = {name: AutoBuild(name, seed=seed).fit(data[rows], progress=False) for name in names}
         sums = {name: sum_of_modules(ab, data.archs) for name,ab in models.items()}
-        ridged = {name: baselines.ridge(x, rows, data.target(name)[rows]) for name in names}
+        scaled = {name: baselines.on_label_scale(data.target(name)[rows]) for name in names}
+        ridged = {name: baselines.ridge(x, rows, labels) for name,labels in scaled.items()}
         for device in todo:
             picks = picked(device, data, x, rows, more, seed, sums, ridged)
             add('accel', volumes(device, data, rows, picks, seed))

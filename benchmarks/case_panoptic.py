@@ -24,7 +24,7 @@ from autobuild import AutoBuild, LabelledData
 from autobuild.budgets import Classes, QuantityCosts
 from autobuild.construction import class_products
 from autobuild.spaces import Candidates
-from baselines import alike_in_cost, one_hot, ridge, ridge_modules
+from baselines import alike_in_cost, on_label_scale, one_hot, ridge, ridge_modules
 from logs import append, read
 from panoptic_task import fitted_panoptic, macs, panoptic_data, segmented, space, train_classifier, train_panoptic
 
@@ -62,6 +62,7 @@ def label():
 # --- what is learned from the labels ---
 
 tasks = dict(pq='panoptic', accuracy='classification')
+scales = {'': np.asarray, ', label scale': on_label_scale} # Of what a ridge is told
 
 def labelled():
     "The labelled networks, one row each: pq, pq_things, pq_stuff, accuracy (seed 0), macs"
@@ -79,10 +80,10 @@ def fit(target, data, s=0):
         warnings.simplefilter('ignore')
         return AutoBuild(target, seed=s).fit(data, progress=False)
 
-def ridge_best(target, data, limit, n):
-    "The exact best n networks of a one-hot ridge within a limit of MACs, none of them labelled"
+def ridge_best(target, data, limit, n, scale=np.asarray):
+    "The exact best n networks of a one-hot ridge within a limit of MACs, none of them labelled; `scale` of labels"
     classes, known, out = Classes(space, by_cost=True), set(data.archs), []
-    scores = ridge_modules(data, data.table[target].to_numpy())
+    scores = ridge_modules(data, scale(data.table[target].to_numpy()))
     for _,numbers in class_products(scores, classes.subsets, QuantityCosts(macs, classes), limit):
         arch = Candidates(space, [numbers], [0])[0]
         if arch not in known: out.append(arch)
@@ -155,14 +156,15 @@ def ranks():
         train, rest = data.sample(labels, s)
         for target in (*tasks, 'macs'):
             found = fit(target, train, s).evaluate(rest).spearman
-            rows.append(dict(draw=s, target=target, **found, ridge=ridge_rank(target, data, s)))
+            ridges = {f'ridge{name}': ridge_rank(target, data, s, scale) for name,scale in scales.items()}
+            rows.append(dict(draw=s, target=target, **found, **ridges))
     pd.DataFrame(rows).round(4).to_csv(results/'case_panoptic_hops.csv', index=False)
 
-def ridge_rank(target, data, s):
+def ridge_rank(target, data, s, scale=np.asarray):
     "The same for a one-hot ridge"
     order, values = np.random.default_rng(s).permutation(len(data)), data.table[target].to_numpy()
     train, rest = order[:labels], order[labels:]
-    return spearmanr(ridge(one_hot(data), train, values[train])[rest], values[rest])[0]
+    return spearmanr(ridge(one_hot(data), train, scale(values[train]))[rest], values[rest])[0]
 
 halves_compared = [(('pq', 0), ('pq', 1)), (('accuracy', 0), ('accuracy', 1)), (('pq', 0), ('accuracy', 1)),
                    (('pq', 1), ('accuracy', 0))]
@@ -238,7 +240,9 @@ def fresh():
         train, _ = data.sample(labels, draw)
         limit = float(train.table.macs.median())
         made = fit('pq', train, draw).construct(built, where=f'macs <= {limit}', progress=False).archs
-        groups = {'built for pq': made, 'ridge for pq': ridge_best('pq', train, limit, built),
+        by_ridge = {f'ridge for pq{name}': ridge_best('pq', train, limit, built, scale)
+                    for name,scale in scales.items()}
+        groups = {'built for pq': made, **by_ridge,
                   'random of the same size': alike_in_cost(made, unlabelled(data, draw), macs)}
         rows += [dict(draw=draw, group=group, architecture=str(arch), macs=int(macs([arch])[0]), limit=limit)
                  for group,archs in groups.items() for arch in archs]

@@ -26,7 +26,6 @@ import baselines, reference
 from autobuild import AutoBuild, load_dataset
 from autobuild.encoding import Encoder
 from autobuild.polynomial import Terms, fit_polynomial
-from autobuild.warping import Warp
 from logs import append_table, done
 
 results = Path(__file__).parent/'results'
@@ -121,7 +120,7 @@ def subtrees(draw):
 def regressor(scorer, terms, warped):
     "A scorer on some terms, told the labels or the labels on AutoBuild's scale"
     def run(draw):
-        labels = Warp.fit(draw.labels).warp(draw.labels) if warped else draw.labels
+        labels = baselines.on_label_scale(draw.labels) if warped else draw.labels
         return scorer(terms(draw), draw.rows, labels, draw.seed)
     return run
 
@@ -132,7 +131,7 @@ def ours(draw):
 
 def polynomial(draw):
     "AutoBuild's polynomial by itself"
-    labels = Warp.fit(draw.labels).warp(draw.labels)
+    labels = baselines.on_label_scale(draw.labels)
     found, _ = fit_polynomial(draw.pool.terms, draw.pool.counts[draw.rows], labels, seed=draw.seed)
     return found(draw.pool.counts).numpy()
 

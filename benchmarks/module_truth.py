@@ -18,7 +18,7 @@ from autobuild.construction import best_products
 from autobuild.importance import standalone
 from autobuild.readouts import readouts
 from autobuild.spaces import Candidates
-from baselines import module_numbers, ridge_modules
+from baselines import module_numbers, on_label_scale, ridge_modules
 from logs import append_table, done
 
 table = Path(__file__).parent/'results/module_truth.csv'
@@ -71,7 +71,7 @@ def measured(data, oracle, truth, n, seed):
     row = dict(N=n, seed=seed)
     row |= {f'srcc {name}': value for name,value in ab.evaluate(rest[:1000]).spearman.items()}
     row |= {f'heldout {name}': value for name,value in ab.heldout.items()}
-    ridge = ridge_modules(train, ab.labels)
+    ridge = ridge_modules(train, on_label_scale(ab.labels))
     row['srcc ridge'] = spearmanr(summed(ridge, space, rest.archs[:1000]), rest.target('accuracy')[:1000])[0]
     for readout in (*readouts, *standalone): row[f'truth {readout}'] = agreement(scored(ab, readout), truth)
     row['truth ridge'] = agreement(ridge, truth)

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from autobuild import AutoBuild, load_dataset
 from autobuild.importance import standalone
 from autobuild.readouts import readouts
-from baselines import module_numbers, ridge_modules
+from baselines import module_numbers, on_label_scale, ridge_modules
 from effects_accel import saturated
 from logs import append_table, done
 
@@ -51,12 +51,12 @@ def by_readout(data, n, draw):
     stages = range(1, len(data.space.stages)+1)
     found = {readout: [ab.module_scores(stage, readout).mean(0) for stage in stages]
              for readout in (*readouts, *standalone)}
-    return found|{'ridge': ridge_modules(train, ab.labels)}
+    return found|{'ridge': ridge_modules(train, on_label_scale(ab.labels))}
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     ask.add_argument('--labels', nargs='+', type=int, default=[50, 100, 200])
-    ask.add_argument('--repeats', type=int, default=5)
+    ask.add_argument('--repeats', type=int, default=10)
     asked = ask.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')

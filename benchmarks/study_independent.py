@@ -119,7 +119,7 @@ def kept(n:int, draw:int) -> list: # Rows
     labels = train.target('accuracy')
     blended, _ = fit_predictor(Encoder(data.space), list(train.archs), labels, seed=draw, progress=False)
     alone = replace(blended, parts={}, weights=dict(graph=1.))
-    said = {'today': blended, 'graph network alone': alone}
+    said = {'default': blended, 'graph network alone': alone}
     return [dict(N=n, draw=draw, predictor=name, **of_predictions(predictor, true)) for name,predictor in said.items()]
 
 # Features one by one, or together
@@ -158,7 +158,7 @@ def embedding(name:str, n:int, draw:int) -> list: # Rows
                          **{f'hop_{hop}': spearmanr(values, truth)[0] for hop,values in enumerate(norms)}))
     return rows
 
-def main(draws:int=3):
+def main(draws:int=5):
     torch.set_num_threads(1)
     if not (results/'study_independent_truth.csv').exists():
         pd.DataFrame(truths()).round(4).to_csv(results/'study_independent_truth.csv', index=False)

@@ -1,6 +1,6 @@
 """Where larger is not better: do module scores still tell the truth, and what does standardising do for them?
 
-    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv, 4 minutes
+    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv, a minute a draw
 
 A module's truth on Accel-NASBench is the mean label of all networks that have it, the other stages held equal: what
 it adds in a least-squares fit of all labels. On NAS-Bench-BERT a module is a whole network.
@@ -20,7 +20,7 @@ from autobuild.readouts import fit_predictor
 from baselines import module_numbers
 
 results, shown = Path(__file__).parent/'results', ('-latency_zcu102', 'sweet_spot')
-first_draw, labels = 300, 100
+first_draw, draws, labels = 300, 5, 100
 
 def standardised(shift, norms, hop, stage, layers):
     "Standardises only"
@@ -120,13 +120,13 @@ def main():
     torch.set_num_threads(1)
     accel, bert = distinct(timed_with_sweet_spot()), distinct(load_dataset('nas_bench_bert'))
     rows, modules = [], []
-    for draw,target in itertools.product(range(first_draw, first_draw+3),
+    for draw,target in itertools.product(range(first_draw, first_draw+draws),
                                          ('accuracy', *shown, 'accuracy/latency_zcu102')):
         found, per_module = of_chains(accel, target, draw)
         rows += [dict(data='Accel-NASBench', target=target, draw=draw, **row) for row in found]
         if draw==first_draw and target in shown: modules += [dict(target=target, **row) for row in per_module]
         print(draw, target, {row['readout']: round(row['spearman'], 2) for row in found}, flush=True)
-    for draw,target in itertools.product(range(first_draw, first_draw+3), ('glue', 'sts')):
+    for draw,target in itertools.product(range(first_draw, first_draw+draws), ('glue', 'sts')):
         found = of_networks(bert, target, draw)
         rows += [dict(data='NAS-Bench-BERT', target=target, draw=draw, **row) for row in found]
         print(draw, target, {row['readout']: round(row['spearman'], 2) for row in found}, flush=True)

@@ -1,4 +1,4 @@
-"""The distribution shift, step by step, on real labels; and whether today's predictions are calibrated at the top.
+"""The distribution shift, step by step, on real labels; and whether predictions are calibrated at the top.
 
     python benchmarks/study_shift.py [draws]      # adds to results/study_shift_*.csv, resumable; 4 minutes a draw
 
@@ -192,7 +192,7 @@ def measure(name:str, n:int, draw:int):
         append_table(results/f'study_shift_{table}.csv', [dict(about, **row) for row in rows], 4)
     print(about, {key: round(float(value), 2) for key,value in tables['calibration'][0].items()}, flush=True)
 
-def main(draws:int=3):
+def main(draws:int=5):
     torch.set_num_threads(1)
     known = done(results/'study_shift_calibration.csv', 'data', 'N', 'draw')
     for draw,n,name in itertools.product(range(first_draw, first_draw+draws), (50, 100, 200), tasks):

@@ -8,7 +8,9 @@ labelled network has at that place, though others have it elsewhere. `length`: a
 labelled network has. `corner`: the labelled networks are of the worse half by label, the judged ones of the better.
 
 In every draw N networks are labelled, once among those that are not held out (`unlike`), once among those and half of
-the held-out ones (`like`); the other held-out ones judge both. So the two differ in their labels only.
+the held-out ones (`like`); the other held-out ones judge both. So the two differ in their labels only. `regret` is how
+far the best of the ten that a method ranks first is behind the best of the judged; `modules` is how well module scores
+order the modules of a stage, held against their true values as in module_truth_labels.py, where those are known.
 """
 import argparse, itertools, warnings
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ import baselines
 from autobuild import AutoBuild, load_dataset
 from autobuild.encoding import Encoder
 from autobuild.polynomial import Terms, fit_polynomial
-from autobuild.warping import Warp
 from logs import append_table, done
+from module_truth_labels import agreement, truths
 
 results = Path(__file__).parent/'results'
 labels, first_draw, most_judged = 100, 500, 1000
@@ -51,6 +53,15 @@ def pool(name):
     grouped = np.hstack([group.numpy() for group in terms.groups(counts)]).astype(np.float32)
     lengths = np.array([[len(stage['layers']) for stage in arch.stages] for arch in data.archs])
     return Pool(data, data.target(targets[name]), terms, counts.numpy(), grouped[:,np.ptp(grouped, axis=0)>0], lengths)
+
+@cache
+def module_truth(name):
+    "Per stage, the true value of every module"
+    return truths[name](load_dataset(name))
+
+def true_to(scores, name):
+    "The mean rank correlation of module scores per stage with the truth; `scores()` gives them where that is known"
+    return agreement(scores(), module_truth(name)) if name in truths else np.nan
 
 # --- what is held out: function of a pool and a generator -> (pool,) booleans ---
 
@@ -88,33 +99,35 @@ ways = dict(pair=pair, choice=choice, length=length, corner=corner)
 
 # --- methods: (pool, rows, seed) -> (pool,) scores ---
 
-def on_label_scale(scorer):
+def told_scaled(scorer):
     "A scorer on grouped terms that is told the labels on AutoBuild's scale"
     def run(pool, rows, seed):
-        return scorer(pool.grouped, rows, Warp.fit(pool.seen[rows]).warp(pool.seen[rows]), seed)
+        return scorer(pool.grouped, rows, baselines.on_label_scale(pool.seen[rows]), seed)
     return run
 
 def polynomial(pool, rows, seed):
     "AutoBuild's polynomial by itself"
     counts = torch.as_tensor(pool.counts)
-    known = Warp.fit(pool.seen[rows]).warp(pool.seen[rows])
+    known = baselines.on_label_scale(pool.seen[rows])
     return fit_polynomial(pool.terms, counts[rows], known, seed=seed)[0](counts).numpy()
 
-others = {'polynomial alone': polynomial, 'ridge': on_label_scale(baselines.ridge),
-          'random forest': on_label_scale(baselines.random_forest),
-          'Gaussian process': on_label_scale(baselines.gaussian_process)}
+others = {'polynomial alone': polynomial, 'ridge': told_scaled(baselines.ridge),
+          'random forest': told_scaled(baselines.random_forest),
+          'Gaussian process': told_scaled(baselines.gaussian_process)}
 
 # --- one draw ---
 
-def ours(pool, rows, judged, target, seed):
-    "What AutoBuild says of the judged networks, and what it says of its own doubt"
-    ab = AutoBuild(target, seed=seed).fit(pool.data[rows], progress=False)
+def ours(pool, rows, judged, name, seed):
+    "What AutoBuild says of the judged networks, and what it says of its own doubt; how true its module scores are"
+    ab = AutoBuild(targets[name], seed=seed).fit(pool.data[rows], progress=False)
     rest = [pool.data.archs[i] for i in judged]
     said, spread, limits = ab.predict(rest), ab.members(rest).std(0), ab.predict(rest, interval=.9)
     truth, unit = pool.seen[judged], pool.seen.std()
     error, inside = abs(said-truth), (limits.low<=truth) & (truth<=limits.high)
-    return said, dict(error=error.mean()/unit, bias=(said-truth).mean()/unit, spread=spread.mean()/unit,
-                      doubts=spearmanr(spread, error)[0], covered=inside.mean())
+    doubt = dict(error=error.mean()/unit, bias=(said-truth).mean()/unit, spread=spread.mean()/unit,
+                 doubts=spearmanr(spread, error)[0], covered=inside.mean())
+    def scores(): return [ab.module_scores(stage).mean(0) for stage in range(1, len(ab.space.stages)+1)]
+    return said, true_to(scores, name), doubt
 
 def judged_by(scores, pool, judged):
     "Rank correlation among the judged networks, and how far the best of the first ten is behind the best, in s.d."
@@ -132,18 +145,20 @@ def one_draw(name, way, draw):
     chosen = dict(unlike=outside[:labels], like=rng.permutation(known)[:labels])
     rows = []
     for labelled,kept in chosen.items():
-        said, doubt = ours(found, kept, judged, targets[name], draw)
+        said, modules, doubt = ours(found, kept, judged, name, draw)
         head = dict(data=name, way=way, draw=draw, labelled=labelled, judged=len(judged))
-        rows.append(head|dict(method='AutoBuild')|judged_by(said, found, judged)|doubt)
+        rows.append(head|dict(method='AutoBuild', modules=modules)|judged_by(said, found, judged)|doubt)
+        scaled = baselines.on_label_scale(found.seen[kept])
+        known = {'ridge': true_to(lambda: baselines.ridge_modules(found.data[kept], scaled), name)}
         for method,run in others.items():
             scores = run(found, kept, draw)[judged]
-            empty = dict.fromkeys(doubt, np.nan)
-            rows.append(head|dict(method=method)|judged_by(scores, found, judged)|empty)
+            about = dict(method=method, modules=known.get(method, np.nan))
+            rows.append(head|about|judged_by(scores, found, judged)|dict.fromkeys(doubt, np.nan))
     return rows
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    ask.add_argument('--repeats', type=int, default=3)
+    ask.add_argument('--repeats', type=int, default=10)
     ask.add_argument('--table', type=Path, default=results/'study_unlike.csv')
     asked = ask.parse_args()
     torch.set_num_threads(1)
