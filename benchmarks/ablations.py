@@ -115,7 +115,7 @@ def main():
     ask.add_argument('--tasks', nargs='+', default=tasks, choices=tasks)
     ask.add_argument('--variants', nargs='+', default=list(variants), choices=list(variants))
     ask.add_argument('--labels', nargs='+', type=int, default=[50])
-    ask.add_argument('--repeats', type=int, default=2)
+    ask.add_argument('--repeats', type=int, default=20)
     ask.add_argument('--jobs', type=int, default=2)
     ask.add_argument('--table', type=Path, default=table)
     asked = ask.parse_args()

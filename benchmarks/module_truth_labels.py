@@ -56,7 +56,7 @@ def by_readout(data, n, draw):
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     ask.add_argument('--labels', nargs='+', type=int, default=[50, 100, 200])
-    ask.add_argument('--repeats', type=int, default=10)
+    ask.add_argument('--repeats', type=int, default=6)
     asked = ask.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')

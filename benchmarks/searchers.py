@@ -24,7 +24,7 @@ from study_few import pool
 
 table = Path(__file__).parent/'results/searchers.csv'
 names = ['mnist1d', 'accel_nasbench', 'hat:xeon', 'nas_bench_macro', 'ofa_pn_surrogate']
-budgets, first, batch = {60: 5, 110: 3}, 20, 10 # Measurements: draws
+budgets, first, batch = {60: 4, 110: 2}, 20, 10 # Measurements: draws
 
 def fitted(data, rows, seed):
     "A model of some of the pool's networks"

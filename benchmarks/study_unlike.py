@@ -158,7 +158,7 @@ def one_draw(name, way, draw):
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    ask.add_argument('--repeats', type=int, default=10)
+    ask.add_argument('--repeats', type=int, default=8)
     ask.add_argument('--table', type=Path, default=results/'study_unlike.csv')
     asked = ask.parse_args()
     torch.set_num_threads(1)
