@@ -201,6 +201,7 @@ def improve(
     jobs:int=None, # Workers side by side, -1 for one per core
     timeout:float=None, # Seconds after which a measurement has failed
     retries:int=0, # How often a failed measurement is tried again
+    sure:float=.7, # How surely true values should keep limits on predicted columns, from .5 on
     ensemble:int=10, # Networks trained side by side
     top:int=10, # How many of the best to print
     quiet:bool=False, # Show no progress bars
@@ -208,7 +209,7 @@ def improve(
     "Measure, learn, ask, measure: the best networks for a budget"
     from autobuild.loop import improve
     found = improve(_space(space), _of_user(function), out, budget, where, target, batch, explore, seed,
-                    _quantities(quantity), jobs, timeout, retries, not quiet, ensemble=ensemble)
+                    _quantities(quantity), jobs, timeout, retries, sure=sure, progress=not quiet, ensemble=ensemble)
     _give(found.table.head(top))
     print(f'{len(found)} measurements; all results are in {out}')
 
@@ -294,7 +295,7 @@ def modules(
 
 def mine(
     model:str, # Folder of a saved estimator
-    data:str=None, # Networks to look in: a CSV or JSONL file; those learned from if left out
+    data:str=None, # Networks to look in: a CSV or JSONL file; random ones, or those learned from, if left out
     hop:int=2, # How many edges back a module reaches
     min_count:int=5, # Leave out modules that occur less often
     top:int=10, # How many of the best to print and write
@@ -363,12 +364,14 @@ def ask(
     pool:str=None, # File with the networks to choose from, CSV or JSONL; any network if left out
     quantity:_quantity=None, # A quantity for --where, in module.py; may be given several times
     column:str='architecture', # The pool's column with the architectures
+    sure:float=.7, # How surely true values should keep limits on predicted columns, from .5 on
     out:str=None, # File to write the table to as well, CSV or .jsonl
 ):
     "What to measure next"
     _check_out(out)
     ab = _model(model, quantity)
-    _give(ab.ask(n, where, explore, None if pool is None else _load(pool, ab.space, column)).table, out)
+    of = None if pool is None else _load(pool, ab.space, column)
+    _give(ab.ask(n, where, explore, of, sure=sure).table, out)
 
 # %% ../nbs/95_cli.ipynb #fafac929
 def rank(
@@ -420,13 +423,28 @@ def _help() -> str:
                       'autobuild COMMAND --help shows the options.'])
 
 # %% ../nbs/95_cli.ipynb #e85469db
+def _once(parser, words:list, refuse) -> list:
+    "The words, where an option's value may begin with a minus; what is given twice is refused, not overwritten"
+    every, out, seen = parser._option_string_actions, [], set()
+    takes_one = {name for name,action in every.items() if type(action).__name__=='_StoreAction'}
+    for word in words:
+        if out and out[-1] in takes_one and word[:1]=='-' and word[:2]!='--' and word not in every:
+            out[-1] += f'={word}' # Such as --target -latency
+            continue
+        name = word.partition('=')[0]
+        if name in takes_one & seen:
+            refuse(f"{name} is given twice"+(", join conditions by 'and'" if name=='--where' else ''))
+        seen.add(name)
+        out.append(word)
+    return out
+
 def _options(command:str, words:list) -> dict:
     "The options of a command by name; raises CommandError where they cannot be read"
     from fastcore.script import anno_parser
     parser = anno_parser(_imported(commands[command]), f'autobuild {command}')
     def refuse(message): raise CommandError(f'{message}; autobuild {command} --help shows the options')
     parser.error = refuse
-    options = vars(parser.parse_args(words))
+    options = vars(parser.parse_args(_once(parser, words, refuse)))
     for hidden in 'pdb', 'xtra': # fastcore's own, for its debugger
         if options.pop(hidden): refuse(f'unrecognized arguments: --{hidden}')
     return options

@@ -135,6 +135,7 @@ class Branch:
     modules:dict = field(default_factory=dict) # Path -> MACs, of the modules that it consists of
     passes:bool = False # Whether its input is its result once it is removed
 
+# %% ../nbs/22_compression.ipynb #5712b5c8
 class _Traced:
     "The operations of a module, and which of them lie in which of its parts"
     def __init__(self, module:nn.Module, example):
@@ -143,24 +144,39 @@ class _Traced:
         values, outputs = _TorchReader(module, _exported(module, args, kwargs)).read()
         self.flow, self.graph = _Flow(values), _operations(values, outputs)
         self.blocks = {node: o[0] if o else '' for node,o in _blocks(self.graph).items()}
-        self.inside = {} # Path -> the operations in that module
+        self.inside, self.calls = {}, {} # Path -> the operations in that module, and in one call of it, such as `b@1`
         for node,columns in self.graph.nodes.items():
-            for path,_ in columns['modules']: self.inside.setdefault(path.split('@')[0], set()).add(node)
+            for call,_ in columns['modules']:
+                self.calls.setdefault(call, set()).add(node)
+                self.inside.setdefault(_path(call), set()).add(node)
 
-    def modules_in(self, nodes:set) -> dict:
-        "Path -> MACs of the outermost modules all of whose operations are among some nodes"
-        whole = {path for path,inside in self.inside.items() if path and inside<=nodes}
-        outer = [path for path in whole if not any(path.startswith(f'{o}.') for o in whole)]
-        return {path: sum(self.graph.nodes[n]['macs'] for n in self.inside[path]) for path in sorted(outer)}
+    def calls_in(self, nodes:set) -> dict:
+        "Call -> MACs of the outermost calls of modules all of whose operations are among some nodes"
+        whole = {call: inside for call,inside in self.calls.items() if call and inside<=nodes}
+        def inner(call): return any(_path(call).startswith(f'{_path(o)}.') and whole[call]<=whole[o] for o in whole)
+        outer = sorted(call for call in whole if not inner(call))
+        return {call: sum(self.graph.nodes[n]['macs'] for n in whole[call]) for call in outer}
+
+# %% ../nbs/22_compression.ipynb #f5a71630
+@patch
+def modules_in(self:_Traced, calls:dict) -> dict:
+    "Path -> MACs of the modules all of whose calls are among some"
+    count, macs = Counter(map(_path, self.calls)), {}
+    for call,amount in calls.items(): macs.setdefault(_path(call), []).append(amount)
+    return {path: sum(amounts) for path,amounts in macs.items() if len(amounts)==count[path]}
+
+def _path(call:str) -> str:
+    "The path of the module that is called"
+    return call.partition('@')[0]
 
 # %% ../nbs/22_compression.ipynb #bb2d9be8
 @patch
 def branches(self:_Traced) -> list: # Of `Branch`es in order of computation
-    "The residual branches: what is added to a value that leads to it"
+    "The residual branches: what is added to, or subtracted from, a value that leads to it"
     import networkx as nx
     out = []
     for node in nx.lexicographical_topological_sort(self.graph):
-        if self.graph.nodes[node]['op']!='add': continue
+        if self.graph.nodes[node]['op'] not in ('add', 'sub'): continue
         sources = list(self.graph.pred[node])
         before = [nx.ancestors(self.graph, o)|{o} for o in sources]
         if len(sources)==1 and self.inputs([node]) & self.inputs(before[0]):
@@ -170,7 +186,17 @@ def branches(self:_Traced) -> list: # Of `Branch`es in order of computation
             stream = {skip, *(self.graph.pred[skip] if self.graph.nodes[skip]['op']=='add' else ())}
             beside = len(stream)==2 and self.inputs([skip]) & self.inputs(late)
             if stream & late or beside: out += self.ending(late-early, result)
-    return _apart(out)
+    return self.joined(_apart(out))
+
+# %% ../nbs/22_compression.ipynb #13f52d0d
+@patch
+def joined(self:_Traced, branches:list) -> list: # Of `Branch`es with paths of modules
+    "One branch for all calls of a module; none where one of its calls is no branch"
+    same, count = {}, Counter(map(_path, self.calls))
+    for branch in branches: same.setdefault(_path(branch.path), []).append(branch)
+    whole = {path: found for path,found in same.items() if len({o.path for o in found})==count[path]}
+    def parts(found): return self.modules_in({call: macs for branch in found for call,macs in branch.modules.items()})
+    return [Branch(path, found[0].block, parts(found)) for path,found in whole.items()]
 
 # %% ../nbs/22_compression.ipynb #5e319b24
 @patch
@@ -202,7 +228,7 @@ _zero_of_zero = 'mul', 'div', 'neg', 'relu', 'gelu', 'silu', 'tanh'
 def ending(self:_Traced, nodes:set, result:int) -> list: # Of at most one `Branch`, or two where two are summed
     "The branches among some operations that end in a result"
     nodes = self.only_for(nodes, result)
-    modules = self.modules_in(nodes)
+    modules = self.calls_in(nodes)
     while not self.giver(modules, result):
         read = [o for o in self.graph.pred[result] if o in nodes]
         if self.graph.nodes[result]['op']=='add' and len(read)==2:
@@ -225,8 +251,8 @@ def only_for(self:_Traced, nodes:set, result:int) -> set:
 
 @patch
 def giver(self:_Traced, modules:dict, result:int) -> str|None:
-    "The path of the module among some that an operation lies in"
-    return next((path for path in modules if result in self.inside[path]), None)
+    "The call of a module among some that an operation lies in"
+    return next((call for call in modules if result in self.calls[call]), None)
 
 # %% ../nbs/22_compression.ipynb #889de10e
 @patch
@@ -239,7 +265,8 @@ def named(self:_Traced, paths:list) -> list: # Of `Branch`es
         raise NetworkError(f"branches: the network has no module {path!r:.100} that computes something{near}")
     residual = {o.path for o in self.branches()}
     blocks = {path: self.blocks[min(self.inside[path])] for path in paths}
-    return [Branch(path, blocks[path], self.modules_in(self.inside[path]), path not in residual) for path in paths]
+    parts = {path: self.modules_in(self.calls_in(self.inside[path])) for path in paths}
+    return [Branch(path, blocks[path], parts[path], path not in residual) for path in paths]
 
 @patch
 def found(self:_Traced, branches) -> list:

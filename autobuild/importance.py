@@ -148,15 +148,22 @@ def feature_scores(
     return choice_table(rows, ['feature', 'choice', 'score', 'spread', 'share'])
 
 # %% ../nbs/70_importance.ipynb #8bce8721
+def _shared_place(arch, node, name):
+    "Where a feature was chosen once for several nodes: the network, or a stage; None for a feature of a layer"
+    if name in arch.network: return name, 0
+    return (name, node['stage']) if name in arch.stages[node['stage']-1] else None
+
 def _counts(archs, encoder):
-    "{(feature, choice): how often each network has it}; a continuous value counts for the nearest step"
+    "{(feature, choice): how often it was chosen in each network}; a continuous value counts for the nearest step"
     names = [name for name in (*encoder.categories, *encoder.continuous) if name not in ('stage', 'layer')]
     choices = {name: choices_of(encoder, name) for name in names if len(choices_of(encoder, name))>1}
     counts = {(name, choice): np.zeros(len(archs)) for name in choices for choice in choices[name]}
     for i,arch in enumerate(archs):
-        nodes = arch.rows if encoder.is_chain else with_degrees(arch)
+        nodes, seen = arch.rows if encoder.is_chain else with_degrees(arch), set()
         for node,name in itertools.product(nodes, choices):
-            value = node.get(name)
+            value, place = node.get(name), _shared_place(arch, node, name)
+            if place in seen: continue
+            if place: seen.add(place)
             if name in encoder.scale and value is not None:
                 value = choices[name][round(encoder.scaled(name, value)*(steps-1))]
             if (name, value) in counts: counts[name,value][i] += 1
@@ -168,7 +175,7 @@ def block_profile(
     labels:np.ndarray, # (n,) labels
     encoder:Encoder, # Of the space
 ) -> pd.DataFrame: # feature, choice, score, error, n
-    "Mean label of networks weighted by how often they have a choice, minus the mean of all; with its standard error"
+    "Mean label of networks weighted by how often they chose something, minus the mean of all; with its standard error"
     labels, rows = np.asarray(labels, float), []
     for (name,choice),weight in _counts(archs, encoder).items():
         if not weight.any(): continue

@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import joblib, numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ from .data import DataError, LabelledData, known_quantities
 from .estimator import AutoBuild, AutoBuildWarning
 from .measuring import MeasureWarning, NothingMeasured, measure, read_measured, read_records
 from .spaces import Architecture, Space
-from .targets import Condition, Expression
+from .targets import Condition, Expression, did_you_mean
 from .training import check_number
 
 # %% ../nbs/94_loop.ipynb #556f257e
@@ -33,6 +33,7 @@ class _Search:
     budget:int
     batch:int
     explore:float
+    sure:float
     condition:Condition|None # `where`, held against what is known before anything is measured
     target:str|None
     quantities:dict
@@ -121,6 +122,7 @@ def coming(self:_Search, tried):
     if left or start>=len(tried): return left
     return self.asked(tried, min(self.batch, self.budget-len(tried))) # The log has what others measured, too
 
+# %% ../nbs/94_loop.ipynb #c0706926
 @patch
 def asked(self:_Search, tried, n):
     "What a model of these networks asks for"
@@ -130,10 +132,16 @@ def asked(self:_Search, tried, n):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', AutoBuildWarning)
         ab = AutoBuild(found[1], seed=self.seed, **self.settings).fit(found[0], progress=False)
-        try: return list(ab.ask(n, self.condition and self.condition.text, explore, skip=tried).archs)
-        except ValueError as e:
-            if type(e) is not ValueError: raise # Such as a column that is not known
-            return [] # Nothing is left that satisfies the condition
+        return self.surely(ab, n, explore, tried) or self.surely(ab, n, explore, tried, .5)
+
+@patch
+def surely(self:_Search, ab, n, explore, tried, sure=None):
+    "What is asked for where limits are kept so surely; none where nothing is left that keeps them"
+    where = self.condition and self.condition.text
+    try: return list(ab.ask(n, where, explore, skip=tried, sure=self.sure if sure is None else sure).archs)
+    except ValueError as e:
+        if type(e) is not ValueError: raise # Such as a column that is not known
+        return []
 
 # %% ../nbs/94_loop.ipynb #70570312
 @patch
@@ -147,12 +155,18 @@ def best_first(self:_Search, tried):
     worth, keeps, note = data.target(target) if len(data)>2 else np.zeros(len(data)), np.ones(len(data), bool), ''
     if self.condition is not None:
         keeps = self.condition(self.known(data.archs)|dict(data.table.items()))
-        note = f'the first {keeps.sum()} satisfy {self.condition.text!r}'
-    order = np.lexsort((-worth, ~keeps))
+    means, keeps = ((pd.Series(values).groupby(data.groups).transform('mean').to_numpy()) for values in (worth, keeps))
+    order = np.lexsort((-worth, data.groups, -means, keeps<1)) # A network that was measured often stands together
+    if self.condition is not None: note = f'the first {(keeps==1).sum()} satisfy {self.condition.text!r}'
     found = data[order]
     return LabelledData(self.space, found.archs, found.table, data.name, self.quantities, note)
 
 # %% ../nbs/94_loop.ipynb #cd953107
+def _numbers(budget, batch, explore, sure):
+    "The numbers that steer a search, in range"
+    counts = (check_number(name, value, 1, 1e6, whole=True) for name,value in (('budget', budget), ('batch', batch)))
+    return *counts, check_number('explore', explore, 0, 1), check_number('sure', sure, .5, .999)
+
 def _checked(where, space, quantities):
     "The condition of `where`; what it says of features and quantities can be met, other names may be metrics"
     if where is None: return None
@@ -175,22 +189,23 @@ def improve(
     jobs:int|None=None, # As in `measure`
     timeout:float|None=None, # As in `measure`
     retries:int=0, # As in `measure`
+    repeats:int=1, # As in `measure`: measurements of each network, which learn and rank by their mean
+    sure:float=.7, # How surely true values should keep limits on predicted columns, as in `AutoBuild.ask`
     progress:bool=True, # Show bars
     **settings, # Of `AutoBuild`, such as ensemble
 ) -> LabelledData: # All measured networks, best first; those that break `where` last
     "Measure, learn, ask, measure: the best networks for a budget; raises `DataError` where nothing could be measured"
     AutoBuild('accuracy' if target is None else target, seed=seed, **settings) # Raises before hours are spent
     quantities = known_quantities(space, quantities)
-    search = _Search(space, f, Path(path), check_number('budget', budget, 1, 1e6, whole=True),
-                     check_number('batch', batch, 1, 1e6, whole=True), check_number('explore', explore, 0, 1),
-                     _checked(where, space, quantities), target, quantities, seed, settings,
-                     dict(jobs=jobs, timeout=timeout, retries=retries, progress=progress))
-    return search.run(progress)
+    measuring = dict(jobs=jobs, timeout=timeout, retries=retries, repeats=repeats, progress=progress)
+    return _Search(space, f, Path(path), *_numbers(budget, batch, explore, sure), _checked(where, space, quantities),
+                   target, quantities, seed, settings, measuring).run(progress)
 
 # %% ../nbs/94_loop.ipynb #d64f2353
 @patch
 def run(self:_Search, progress):
     "Go on until the budget is spent or nothing is left to ask for"
+    if not self.tried(): self.begin()
     tried = self.tried()
     bar = tqdm(total=self.budget, initial=len(tried), desc='improve', disable=None if progress else True)
     with bar:
@@ -201,6 +216,10 @@ def run(self:_Search, progress):
             before, tried = len(tried), self.tried()
             bar.set_postfix(self.best(tried), refresh=False)
             bar.update(len(tried)-before)
+    left_over = len(tried)<min(self.budget, self.space.size())
+    if left_over and self.condition is not None:
+        warnings.warn(f"{len(tried)} of {self.budget} networks were measured: nothing else is expected to satisfy "
+                      f"{self.condition.text!r}", MeasureWarning, stacklevel=3)
     return self.best_first(tried)
 
 # %% ../nbs/94_loop.ipynb #47f40b79
@@ -217,3 +236,29 @@ def best(self:_Search, tried):
     "The best value so far, for the bar"
     found = self.labelled(tried)
     return dict(best=f'{found[0].target(found[1]).max():.4g}') if found else {}
+
+# %% ../nbs/94_loop.ipynb #firstheard
+@patch
+def begin(self:_Search):
+    "Measure as many of the design as are measured side by side: they show what the function gives"
+    archs = self.coming([])
+    few = max(1, joblib.effective_n_jobs(self.measuring['jobs'] or 1))
+    try: measure(self.space, archs[:few], self.f, self.path, **self.measuring)
+    except NothingMeasured:
+        if few>=len(archs): raise
+        return self.measure(archs[few:]) # Raises where all fail
+    self.heard(self.tried())
+
+@patch
+def heard(self:_Search, tried):
+    "Warn of names that the first measurements do not give, before the others are made"
+    data = self.finished(tried)
+    if data is None: return
+    given = [name for name in data.metrics if name not in ('seed', 'seconds')]
+    known = [*data.metrics, *self.quantities]
+    asked = Expression(self.aim(data)).columns, self.condition.columns if self.condition else []
+    for what,names in zip(('target', 'where'), asked):
+        for name in names:
+            if name in known or self.space.reference(name): continue
+            warnings.warn(f"{what}: the first measurements give {', '.join(given)}, but no {name!r}"
+                          f"{did_you_mean(name, known)}", MeasureWarning, stacklevel=4)

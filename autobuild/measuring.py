@@ -234,9 +234,19 @@ def _about(space:Space, f) -> dict:
     name = getattr(f, '__qualname__', type(f).__qualname__)
     return dict(function=name, space=f'{space.name} {hashlib.sha256(space.to_json().encode()).hexdigest()[:12]}')
 
+# %% ../nbs/24_measuring.ipynb #a36b0cf3
+def _check_other(path):
+    "Raise `DataError` for a file of something else; an only line that a crash tore may be the first of a log"
+    lines = Path(path).read_bytes().splitlines(keepends=True) if Path(path).exists() else []
+    other = [line for line in lines if line.strip() and (line.endswith(b'\n') or not line.startswith(b'{'))]
+    if not other: return
+    raise DataError(f"file {path} is no log of measurements: it begins with "
+                    f"{other[0].decode(errors='replace').strip()!r:.80}; give another path")
+
 def _checked_records(path, about:dict) -> list:
     "The records of a log, which must be about the same space, and the same function where one is named"
     records = read_records(path)
+    if not records: _check_other(path)
     for i,record in enumerate(records, 1):
         for field in ('architecture', 'seed', 'function', 'space'):
             if field in record: continue

@@ -128,10 +128,18 @@ def find_modules(
     return pd.DataFrame(rows.values(), list(rows), ['module', 'network', 'node'])
 
 # %% ../nbs/75_mining.ipynb #b69ebba7
-def _short(label:str) -> str:
+def _short(label:str, named=frozenset()) -> str:
     "A node's label without features that say nothing (`-`), and without the names of those whose value is a word"
     label = ' '.join(part for part in label.split(' ') if not part.endswith('=-'))
-    return re.sub(r'\w+=(?!(?:True|False|None)\b)(?=[^\W\d])', '', label) or 'node'
+    def name(found): return found[0] if found[1] in named else ''
+    return re.sub(r'(\w+)=(?!(?:True|False|None)\b)(?=[^\W\d])', name, label) or 'node'
+
+def _need_names(graphs) -> set:
+    "The features whose words other features have, too, such as `none`: without their names nobody could tell"
+    labels, words = {label for graph in graphs for _,label in graph.nodes(data='label')}, {}
+    for name,_,word in (part.partition('=') for label in labels for part in label.split(' ')):
+        words.setdefault(word, set()).add(name)
+    return set().union(*(names for names in words.values() if len(names)>1))
 
 def _counted(graph:'nx.DiGraph', text:dict, root:int) -> str:
     "A large module on one line: its root, and which nodes it has most of"
@@ -140,9 +148,9 @@ def _counted(graph:'nx.DiGraph', text:dict, root:int) -> str:
     return f"{len(graph)} nodes, {len(graph.edges)} edges -> {text[root]}: {inside}"
 
 # %% ../nbs/75_mining.ipynb #9232231d
-def _text(graph:'nx.DiGraph', most:int=8) -> str:
+def _text(graph:'nx.DiGraph', most:int=8, named=frozenset()) -> str:
     "A module on one line; a node with several readers carries a number, and more than `most` nodes are only counted"
-    text = {node: _short(label) for node,label in graph.nodes(data='label')}
+    text = {node: _short(label, named) for node,label in graph.nodes(data='label')}
     root = next(node for node,depth in graph.nodes(data='depth') if not depth)
     if len(graph)>most: return _counted(graph, text, root)
     def tree(node): return f"({','.join(sorted(map(tree, graph.pred[node])))}){text[node]}"
@@ -160,6 +168,12 @@ def _text(graph:'nx.DiGraph', most:int=8) -> str:
 def _means(groups:np.ndarray, values:np.ndarray) -> np.ndarray:
     "The mean of the values (..., n) in each group, the groups numbered from 0"
     return np.stack([np.bincount(groups, row) for row in np.atleast_2d(values)])/np.bincount(groups)
+
+def _chance(groups, values):
+    "The variance of the values (n,) within each group; within all of them where a group has one"
+    counts, apart = np.bincount(groups), np.square(values-_means(groups, values)[0][groups])
+    within = apart.sum()/max(len(values)-len(counts), 1)
+    return np.where(counts>1, np.bincount(groups, apart)/np.maximum(counts-1, 1), within)
 
 def _examples(archs:list, first:pd.DataFrame, hop:int, features:list|None) -> list:
     "The graphs of some modules, one per row of `first`; a network's labels are made once"
@@ -182,9 +196,10 @@ def _module_table(found:pd.DataFrame, norms:np.ndarray, predictions:np.ndarray, 
     "Counts and scores of the modules in order of appearance; `found` as `find_modules` gives it, not empty"
     groups, names = pd.factorize(found.module)
     once = found.assign(group=groups).drop_duplicates(['group', 'network'])
-    scores = _means(once.group, predictions[:,once.network]) # of the networks that contain a module
-    table = pd.DataFrame(dict(count=np.bincount(groups), networks=np.bincount(once.group), score=scores.mean(0),
-                              spread=scores.std(0)), index=pd.Index(names, name='name'))
+    scores, counts = _means(once.group, predictions[:,once.network]), np.bincount(once.group)
+    spread = np.sqrt(scores.var(0)+_chance(once.group, predictions.mean(0)[once.network])/counts)
+    table = pd.DataFrame(dict(count=np.bincount(groups), networks=counts, score=scores.mean(0), spread=spread),
+                         index=pd.Index(names, name='name'))
     table['norm'] = _means(groups, norms[:,found.index]).mean(0)
     if labels is not None: table['label'] = _means(once.group, np.asarray(labels, float)[once.network])[0]
     return table
@@ -211,7 +226,8 @@ def mine_modules(
     table['example'] = list(zip(first.network, first.node))
     table = table[table['count']>=min_count].sort_values('score', ascending=False, kind='stable')
     graphs = _examples(archs, first.loc[table.index], hop, features)
-    table.insert(0, 'module', [_text(graph) for graph in graphs])
+    named = _need_names(graphs)
+    table.insert(0, 'module', [_text(graph, named=named) for graph in graphs])
     table.insert(1, 'nodes', [len(graph) for graph in graphs])
     return table
 

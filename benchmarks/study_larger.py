@@ -1,6 +1,6 @@
 """Where larger is not better: do module scores still tell the truth, and what does standardising do for them?
 
-    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv, a minute a draw
+    python benchmarks/study_larger.py      # writes results/study_larger.csv and study_larger_modules.csv
 
 A module's truth on Accel-NASBench is the mean label of all networks that have it, the other stages held equal: what
 it adds in a least-squares fit of all labels. On NAS-Bench-BERT a module is a whole network.

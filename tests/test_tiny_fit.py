@@ -38,11 +38,11 @@ def test_built_is_new(tiny, small_data):
     assert not set(built.archs) & set(small_data.archs)
 
 def test_order(tiny):
-    "Networks are ordered by the sum of score and prediction, not by one of them"
+    "Networks are ordered by the prediction and a share of the score, not by one of them"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         table = tiny.construct(30, progress=False).table
-    assert (table.score+table.predicted).is_monotonic_decreasing
+    assert tiny._worth(table, tiny._builder(False)).is_monotonic_decreasing
     assert not table.predicted.is_monotonic_decreasing and not table.score.is_monotonic_decreasing
 
 def test_every_context(tiny):
