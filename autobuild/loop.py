@@ -205,7 +205,7 @@ def improve(
 @patch
 def run(self:_Search, progress):
     "Go on until the budget is spent or nothing is left to ask for"
-    if not self.tried(): self.begin()
+    if not read_records(self.path): self.begin()
     tried = self.tried()
     bar = tqdm(total=self.budget, initial=len(tried), desc='improve', disable=None if progress else True)
     with bar:
