@@ -48,14 +48,21 @@ def _total(quantity:Quantity, arch:Architecture, shares:dict) -> float:
     total, source, source_key = 0, None, None
     for row in arch.rows:
         key = tuple(row.items())
-        if (source_key, key) not in shares: shares[source_key, key] = _share(quantity.node(row, source), row)
+        if (source_key, key) not in shares: shares[source_key, key] = _share(_given(quantity.node, row, source), row)
         total += shares[source_key, key]
         source, source_key = row, key
     if quantity.end is None: return total
-    if source_key not in shares: shares[source_key] = _share(quantity.end(source), source)
+    if source_key not in shares: shares[source_key] = _share(_given(quantity.end, source), source)
     return total + shares[source_key]
 
 # %% ../nbs/20_data.ipynb #61360c2b
+def _given(function, row:dict, *source):
+    "What a user's function gives for a node; a feature that is not there is named"
+    try: return function(row, *source)
+    except KeyError as e:
+        raise DataError(f"the Quantity's function asks for the feature {e.args[0]!r:.80}; "
+                        f"a node has {', '.join(row)}") from e
+
 def _share(value, row:dict) -> float:
     "A share that a user's function gave, if it is a number"
     number = _number(value)
@@ -316,7 +323,7 @@ def _numbers(data:LabelledData, column:str) -> np.ndarray:
     if None not in numbers: return np.array(numbers, dtype=float)
     row = numbers.index(None)
     raise DataError(f"row {row}, column {column!r}: {_no_number(cells[row])}; "
-                    f"numeric columns are {', '.join(data.metrics) or 'missing'}")
+                    f"columns of numbers: {', '.join(data.metrics) or 'none'}")
 
 def _no_number(cell) -> str:
     "Why a cell is not a number, and how to write it"

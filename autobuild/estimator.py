@@ -811,7 +811,7 @@ def _built_table(self:AutoBuild, finder, archs, condition, bounds):
 
 # %% ../nbs/90_estimator.ipynb #worthof1
 @patch
-def _worth(self:AutoBuild, table, finder):
+def _believed(self:AutoBuild, table, finder):
     "What built networks are ordered by: the prediction, and the score by as much as it is to be believed"
     if 'score' not in table: return table.predicted
     drawn, said = finder.drawn(), finder.drawn_values('predicted')
@@ -994,7 +994,7 @@ def construct(self:AutoBuild,
     nets, looked, search = self._candidates(finder, n, pool, condition, tries, progress)
     if not nets: raise ValueError(self._none_found(where, looked, finder, search, condition))
     table = self._built_table(finder, nets, condition, bounds)
-    order = _different(self.space, nets, np.argsort(-self._worth(table, finder), kind='stable'), n)
+    order = _different(self.space, nets, np.argsort(-self._believed(table, finder), kind='stable'), n)
     built = LabelledData(self.space, [nets[i] for i in order], table.iloc[order], 'built', self.train.quantities,
                          'predicted, not measured')
     said += _too_few(len(order), n, where, looked)+self._warned(built, finder, condition)

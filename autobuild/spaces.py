@@ -610,7 +610,8 @@ def _checked(features:_Features, values:dict, place:str) -> tuple:
         if k in features: continue
         raise SpaceError(f"{place}: unknown feature {_shown(k)!r}; allowed are {_listed(features)}")
     missing = next(k for k in features if k not in values)
-    raise SpaceError(f"{place}: feature {missing!r} is missing; choose from {_feature_text(features[missing])}")
+    near = ' (in a line of text it stands before a colon)' if place.count(' ')==1 else '' # Of a stage
+    raise SpaceError(f"{place}: feature {missing!r} is missing; choose from {_feature_text(features[missing])}{near}")
 
 # %% ../nbs/00_spaces.ipynb #d78c11a6
 def _checked_in_turn(features:_Features, values:dict, place:str) -> tuple:

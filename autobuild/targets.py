@@ -132,7 +132,9 @@ def _parse(self:Expression) -> ast.expr:
     try: return ast.parse(self._code, mode='eval').body
     except SyntaxError as e: place, reason = e.offset-1 if e.offset and e.lineno==1 else len(self._code), e.msg
     except (ValueError, MemoryError, RecursionError): place, reason = 0, 'nested too deeply, or no text'
-    raise self._error(f"cannot be read ({reason}); a column whose name is no plain word stands in backquotes", place)
+    hint = "two equals signs compare" if re.search('(?<![=<>!])=(?!=)', self._code) else (
+           "a column whose name is no plain word stands in backquotes")
+    raise self._error(f"cannot be read ({reason}); {hint}", place)
 
 @patch
 def _source(self:Expression, node:ast.expr) -> str:
@@ -273,8 +275,8 @@ class Condition(Expression):
         super().__init__(text)
         bare = _bare_value(self._tree)
         if bare is not None:
-            problem = f"{self._source(bare)[:40]!r} is a value, not a condition; compare it with a number"
-            raise self._error(f"{problem}, as in {self.example!r}", bare.col_offset)
+            problem = f"{self._source(bare)[:40]!r} is a value, not a condition; compare it"
+            raise self._error(f"{problem}, as in {self.example!r} or 'bias == True'", bare.col_offset)
         both = next((name for name in self._worded if name in self._numeric), None)
         if both is None: return
         problem = f"{_written(both)} is compared with a word here and used as a number elsewhere; do either"
@@ -510,6 +512,7 @@ def _check_values(self:Condition, name:str, parts:list, values, choices=()):
 def _nearest(part:Condition, choices) -> str:
     "Which choice is nearest to the number or the word that a part names; nothing where that is not clear"
     words = [o.value for o in ast.walk(part._tree) if isinstance(o, ast.Constant) and isinstance(o.value, str)]
+    if words and words[0] in map(str, choices): return f' (write {words[0]} without quotes)'
     if words: return did_you_mean(words[0], choices)
     named = [number for found in part.limits.values() for _,number in found]
     numbers = [o for o in choices if isinstance(o, (int, float))]

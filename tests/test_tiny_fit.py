@@ -42,7 +42,7 @@ def test_order(tiny):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         table = tiny.construct(30, progress=False).table
-    assert tiny._worth(table, tiny._builder(False)).is_monotonic_decreasing
+    assert tiny._believed(table, tiny._builder(False)).is_monotonic_decreasing
     assert not table.predicted.is_monotonic_decreasing and not table.score.is_monotonic_decreasing
 
 def test_every_context(tiny):
