@@ -34,7 +34,7 @@ from logs import append, read
 space = unet_space([[8,16,24,32], [16,32,48,64]], layers=(1,2,3), up_layers=(1,2,3), name='small diffusion U-Nets')
 limit = 6_000_000       # multiply-accumulates of one image: without a limit the largest network would simply win
 networks, reseeded, first_draw = 68, 8, 2026
-fresh_draws, fresh_seed = (2027, 2028, 2029), 20
+fresh_draws, fresh_seeds = (2027, 2028, 2029), (20, 21)
 here = Path(__file__).parent/'results'
 log, fresh_log = here/'case_unet_runs.jsonl', here/'case_unet_fresh_runs.jsonl'
 
@@ -277,12 +277,12 @@ def fresh_picks(draw):
             for way,archs in ways.items() if way!='exhaustive prediction' for rank,arch in enumerate(archs, 1)]
 
 def fresh():
-    "Three more draws of 68 networks to label, and a training of what each leads to"
+    "Three more draws of 68 networks to label, and two trainings of what each leads to"
     for draw in fresh_draws: run([(arch, 0) for arch in labelled(draw)], fresh_log)
     picks = pd.DataFrame([row for draw in fresh_draws for row in fresh_picks(draw)])
     picks.to_csv(here/'case_unet_fresh_picks.csv', index=False)
     archs = [space.check(text) for text in picks.architecture]
-    run([(arch, fresh_seed) for arch in archs], fresh_log)
+    run([(arch, seed) for seed in fresh_seeds for arch in archs], fresh_log)
 
 def shown_networks():
     "(architecture, seed) of the worst labelled network, of the best, and of the best that was built"
