@@ -384,9 +384,10 @@ def _with_parts(alone, reading, scaled, rows, fitted, weights):
     unseen = {name: torch.as_tensor(values).to(reading.y) for name,values in said.items()}
     reading = replace(reading, parts=unseen, weights=found)
     predictor = replace(alone, parts=parts, weights=found)
-    said = predictor.verdict(reading)
-    if not torch.isfinite(said).all(): raise ValueError(f"read-out {predictor.readout!r} gives no finite numbers")
-    errors = abs(judged(said, rows)-scaled)
+    filled = {name: said.nan_to_num() for name,said in unseen.items()} # A part may have left nobody out
+    if not torch.isfinite(predictor.verdict(replace(reading, parts=filled))).all():
+        raise ValueError(f"read-out {predictor.readout!r} gives numbers that are not finite")
+    errors = abs(judged(predictor.verdict(reading), rows)-scaled)
     return replace(predictor, errors=np.sort(errors[~np.isnan(errors)])), reading
 
 def _whole(alone, batch, archs, labels, rows, fitted, weights, recipe):

@@ -1033,7 +1033,7 @@ def _does_not_run(inputs:list, error:Exception) -> str:
 @patch(cls_method=True)
 def from_torch(cls:Architecture,
     module:nn.Module, # The network; neither trained nor changed
-    example_input:torch.Tensor|tuple|dict, # Tensor, tuple, or dict by name; MACs are for it: one batch size for all
+    example_input:torch.Tensor|tuple|dict, # Tensor, tuple, or dict by name; MACs are those of it
     detail:str|int='operations', # `operations`, `blocks`, or a level of the module hierarchy from 1
 ) -> Architecture: # One stage; its layers are operations; `paths` holds the module path of each
     "Read a PyTorch module as a graph of operations; raises `NetworkError` for what cannot be read"
