@@ -370,8 +370,7 @@ largest_label = 1e18 # Squares of larger ones leave single precision
 
 def _label_scale(labels, bounds):
     "The label scale"
-    apart = abs(labels-labels.mean()).max()
-    if not (abs(labels).max()<largest_label and apart>1/largest_label):
+    if not abs(labels).max()<largest_label or not np.ptp(labels)>1/largest_label:
         raise ValueError(f'labels from {labels.min():g} to {labels.max():g} are too large, or too near to each other, '
                          'to compute with: give them in another unit')
     return Warp.fit(labels, bounds)
