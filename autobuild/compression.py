@@ -186,7 +186,7 @@ def branches(self:_Traced) -> list: # Of `Branch`es in order of computation
             stream = {skip, *(self.graph.pred[skip] if self.graph.nodes[skip]['op']=='add' else ())}
             beside = len(stream)==2 and self.inputs([skip]) & self.inputs(late)
             if stream & late or beside: out += self.ending(late-early, result)
-    return self.joined(_apart(out))
+    return self.joined(self.apart(out))
 
 # %% ../nbs/22_compression.ipynb #13f52d0d
 @patch
@@ -208,18 +208,16 @@ def inputs(self:_Traced, nodes) -> set:
         if values[number].name=='input': roots.add(number)
     return roots
 
-def _apart(branches:list) -> list:
-    "The branches that have no module in common with a smaller one"
-    taken, out = [], {}
+@patch
+def apart(self:_Traced, branches:list) -> list: # Some of these
+    "The branches that have no operation in common with a smaller one"
+    taken, out = set(), {}
     for number,branch in sorted(enumerate(branches), key=lambda o: (sum(o[1].modules.values()), o[0])):
-        if any(_within(a, b) or _within(b, a) for a in branch.modules for b in taken): continue
-        taken += branch.modules
+        nodes = set().union(*(self.calls[call] for call in branch.modules))
+        if nodes & taken: continue
+        taken |= nodes
         out[number] = branch
     return [out[number] for number in sorted(out)]
-
-def _within(path:str, other:str) -> bool:
-    "Whether a module is another, or a part of it"
-    return path==other or path.startswith(f'{other}.')
 
 # %% ../nbs/22_compression.ipynb #ef461d2a
 _zero_of_zero = 'mul', 'div', 'neg', 'relu', 'gelu', 'silu', 'tanh'

@@ -815,9 +815,10 @@ def _believed(self:AutoBuild, table, finder):
     "What built networks are ordered by: the prediction, and the score by as much as it is to be believed"
     if 'score' not in table: return table.predicted
     drawn, said = finder.drawn(), finder.drawn_values('predicted')
-    apart = np.var(finder.estimate('predicted', drawn)-said)/max(np.var(said), 1e-300) # d^2
-    error = np.square(self.predictor.errors).mean() if len(self.predictor.errors) else np.inf # e^2, on the label scale
-    return table.predicted+table.score*(error/(apart+error) if np.isfinite(error) else 1)
+    apart = np.nanvar(finder.estimate('predicted', drawn)-said)/max(np.nanvar(said), 1e-300) # d^2
+    error = np.square(self.predictor.errors).mean() if len(self.predictor.errors) else np.nan # e^2, on the label scale
+    share = error/(apart+error) # Not known where no label was held out
+    return table.predicted+table.score*(share if np.isfinite(share) else 1)
 
 # %% ../nbs/90_estimator.ipynb #484a8fac
 def _said_of_bound(name, value):

@@ -242,7 +242,7 @@ def best(self:_Search, tried):
 def begin(self:_Search):
     "Measure as many of the design as are measured side by side: they show what the function gives"
     archs = self.coming([])
-    few = max(1, joblib.effective_n_jobs(self.measuring['jobs'] or 1))
+    few = max(1, joblib.effective_n_jobs(self.measuring['jobs']))
     try: measure(self.space, archs[:few], self.f, self.path, **self.measuring)
     except NothingMeasured:
         if few>=len(archs): raise
@@ -255,7 +255,7 @@ def heard(self:_Search, tried):
     data = self.finished(tried)
     if data is None: return
     given = [name for name in data.metrics if name not in ('seed', 'seconds')]
-    known = [*data.metrics, *self.quantities]
+    known = [*data.metrics, *self.quantities, 'predicted']
     asked = Expression(self.aim(data)).columns, self.condition.columns if self.condition else []
     for what,names in zip(('target', 'where'), asked):
         for name in names:
