@@ -25,7 +25,7 @@ from autobuild.readouts import fit_predictor
 from logs import append_table, done, read_table
 
 table = Path(__file__).parent/'results/study_few.csv'
-sizes, draws, most, picks = [8, 12, 17, 25, 35, 50, 68], 10, 2000, 10
+sizes, draws, most, picks = [8, 12, 17, 25, 35, 50, 68], 4, 2000, 10
 targets = {'nas_bench_macro': 'accuracy', 'accel_nasbench': 'accuracy', 'ofa_pn_surrogate': 'accuracy',
            'mnist1d': 'accuracy', 'nas_bench_graph:cs': 'accuracy_valid', 'nas_bench_graph:arxiv': 'accuracy_valid',
            'nas_bench_bert': 'glue', 'hat:xeon': '-latency'}
