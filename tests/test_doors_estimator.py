@@ -47,6 +47,7 @@ def usual(data, method):
     needed = dict(data=data, arch=data.archs[0], archs=list(data.archs[:4]), measure=lambda arch: len(arch.rows)*1.)
     return {name: needed.get(name) if value==0 else value for name,value in methods[method].items()}
 
+@pytest.mark.filterwarnings('ignore:.*were learned from')
 @pytest.mark.parametrize('method', methods)
 def test_usual(small_model, small_data, method):
     "What the next test changes is right before"
