@@ -251,7 +251,8 @@ def _apart(self:AutoBuild, over=None, rough=False):
     "The ensemble taken apart over the space, or over the networks of a data set"
     if not getattr(self.space, 'can_build', True):
         raise SpaceError(f"the networks of {self.space.name!r} were imported, and there is no rule to draw others: "
-                         "effects() compares those that have an operation with those that lack it")
+                         "effects() compares those that have an operation with those that lack it, and "
+                         "node_importance() scores the operations of one")
     sizes = [stage.size() for stage in self.space.stages]
     if max(sizes)>=2**63:
         largest = sizes.index(max(sizes))+1
@@ -955,7 +956,8 @@ def _candidates(self:AutoBuild, finder, n, pool, condition, tries, progress):
     search = self._run(finder.search('predicted', n, condition, [*nets, *known], known, tries), progress)
     found = search.found(max(n, most_alike) if self.space.continuous else n)
     nets += [arch for arch,over in zip(found.archs, found.violations) if not over]
-    return list(dict.fromkeys(nets)), looked+len(search.pool.archs), search
+    looked += len(search.pool.archs) # Perhaps some of them twice
+    return list(dict.fromkeys(nets)), looked if self.space.continuous else min(looked, self.space.size()), search
 
 # %% ../nbs/90_estimator.ipynb #1e04592d
 @patch
