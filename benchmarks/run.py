@@ -11,8 +11,8 @@ from pathlib import Path
 here = Path(__file__).parent
 scripts = ['speed.py', 'fidelity.py', 'effects_truth.py', 'effects_planted.py', 'effects_accel.py',
            'study_independent.py', 'study_shift.py', 'study_larger.py', 'study_unlike.py', 'study_equations.py',
-           'design.py', 'study_few.py', 'study_few.py --enough', 'searchers.py', 'construction.py', 'cycles.py',
-           'mining_truth.py', 'module_truth_labels.py', 'module_truth.py', 'case_operation_graphs.py',
+           'design.py', 'study_few.py', 'study_few.py --enough', 'searchers.py', 'construction.py', 'order.py',
+           'cycles.py', 'mining_truth.py', 'module_truth_labels.py', 'module_truth.py', 'case_operation_graphs.py',
            'case_imagenet.py', 'case_panoptic.py', 'case_unet.py', 'case_transformer.py compare',
            'case_transformer.py mixed', 'case_transformer.py healed', 'comparison.py', 'ablations.py']
 for script in scripts:
